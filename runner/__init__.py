@@ -1,0 +1,1 @@
+"""Many questions, one server, one night: every answer recorded, none paid twice."""

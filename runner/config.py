@@ -1,0 +1,186 @@
+"""What the user asked for: one RunConfig, passed whole.
+
+Defaults live here and nowhere else. `identity` is the part that must not change
+between start and resume; `pace` is the part a resume may change freely.
+
+Floor: words. Knows records and errors.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from runner.records import Endpoint, JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSpec:
+    """What to ask, and what counts as a valid answer."""
+
+    prompt: str | None = None
+    """Template with `{{field}}`; exclusive with `task_path`."""
+    prompt_path: Path | None = None
+    """Where `prompt` was read from, for messages."""
+    task_path: Path | None = None
+    """A Python file with `get_prompt(item)`."""
+    batch: bool = False
+    """The items are OpenAI Batch-API lines and carry their own requests."""
+    system: str | None = None
+    endpoint: Endpoint = Endpoint.CHAT
+    model: str | None = None
+    """None only for Batch-API lines, which name their own."""
+    params: JsonObject = field(default_factory=dict)
+    """Merged into every body, verbatim."""
+    schema: JsonObject | None = None
+    schema_path: Path | None = None
+    valid_regex: str | None = None
+    choices: tuple[str, ...] = ()
+    reask_truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """USD per million tokens."""
+
+    input_usd: Decimal
+    cached_input_usd: Decimal
+    output_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Whom to ask. The key itself is never part of a config."""
+
+    base_url: str = "https://api.openai.com/v1"
+    organization: str | None = None
+    project: str | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    api_key_path: Path | None = None
+    prices: dict[str, Price] = field(default_factory=dict)
+    """By model: what `--price` said, or the simulator's own table."""
+    simulated: bool = False
+    scenario: str | None = None
+    """The embedded simulator's settings; None: not embedded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pacing:
+    """How fast and how long: what a resume may change freely."""
+
+    rpm: int | None = None
+    tpm: int | None = None
+    workers: int | None = None
+    """Worker processes; None: one for each core, at least 2 and at most 8."""
+    threads: int | None = None
+    """Calls in flight per worker; None: 16."""
+    max_requests: int = 4
+    """Answers an item may get until one is valid."""
+    max_failures: int = 6
+    """Failures of an item, while others succeed, until it is failed."""
+    timeout_s: float = 600.0
+    """Deadline of one call, connection and body included."""
+    max_cost_usd: Decimal | None = None
+    give_up_after_s: float = 6 * 3600.0
+    """How long nothing but outage or refusal is waited through."""
+    min_free_bytes: int | None = None
+    """Disk space to keep; None: the smaller of 1 GiB and 5 % of the disk."""
+    limit: int | None = None
+    """Stop after this many items of this session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Where the three files go and what an answer's key is called."""
+
+    processed_path: Path
+    failed_path: Path
+    summary_path: Path
+    result_key: str = "llm"
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """Everything a run is told."""
+
+    items_path: Path
+    id_field: str | None = None
+    on_bad_line: str = "stop"
+    task: TaskSpec
+    service: Service = field(default_factory=Service)
+    pacing: Pacing = field(default_factory=Pacing)
+    output: Output
+    engine: str = "local"
+
+    def to_json(self) -> JsonObject:
+        """Plain JSON: paths and money as strings."""
+        plain = _plain(self)
+        assert isinstance(plain, dict)
+        return plain
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> "RunConfig":
+        """The inverse of `to_json`."""
+        service = dict(stored["service"])
+        service["prices"] = {
+            model: Price(**{name: Decimal(usd) for name, usd in price.items()})
+            for model, price in service["prices"].items()
+        }
+        return cls(
+            **{
+                **stored,
+                "items_path": Path(stored["items_path"]),
+                "task": TaskSpec(**_revived(stored["task"])),
+                "service": Service(**_revived(service)),
+                "pacing": Pacing(**_revived(stored["pacing"])),
+                "output": Output(**_revived(stored["output"])),
+            }
+        )
+
+
+def default_output(items_path: Path, processed_path: Path | None = None) -> Output:
+    """`<stem>_processed.jsonl`, `_failed.jsonl` and `_summary.json`.
+
+    Beside the items, or beside `processed_path` where that is given.
+    """
+    processed = processed_path or items_path.with_name(
+        f"{items_path.stem}_processed.jsonl"
+    )
+    stem = processed.stem.removesuffix("_processed")
+    return Output(
+        processed_path=processed,
+        failed_path=processed.with_name(f"{stem}_failed.jsonl"),
+        summary_path=processed.with_name(f"{stem}_summary.json"),
+    )
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {
+            f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)
+        }
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Path | Decimal):
+        return str(value)
+    return value
+
+
+def _revived(stored: JsonObject) -> JsonObject:
+    revived = dict(stored)
+    for name, value in stored.items():
+        if value is None:
+            continue
+        if name.endswith("_path"):
+            revived[name] = Path(value)
+        elif name.endswith("_usd"):
+            revived[name] = Decimal(value)
+    if "endpoint" in revived:
+        revived["endpoint"] = Endpoint(revived["endpoint"])
+    if "choices" in revived:
+        revived["choices"] = tuple(revived["choices"])
+    return revived

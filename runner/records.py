@@ -1,0 +1,445 @@
+"""The words: what an item, a request, a reply, an outcome and a total are.
+
+Durations end in `_s` (monotonic seconds), wall-clock stamps in `_unix_s`, money
+in `_usd` (Decimal, a string in JSON), counts of tokens in `_tokens`. Unknown is
+None, never 0.
+
+Floor: words. Knows nobody.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+JsonObject = dict[str, Any]
+JsonScalar = str | int | float | bool
+
+
+class Endpoint(StrEnum):
+    """Which shape a request and its answer have."""
+
+    CHAT = "chat"
+    RESPONSES = "responses"
+    EMBEDDINGS = "embeddings"
+    OTHER = "other"
+    """A Batch-API line for some other path: any well-formed 200 is valid."""
+
+
+PATHS = {
+    Endpoint.CHAT: "/chat/completions",
+    Endpoint.RESPONSES: "/responses",
+    Endpoint.EMBEDDINGS: "/embeddings",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRef:
+    """Where an item stands in the items file, and which item it is."""
+
+    row: int
+    """Position among the accepted items, from 0: the order of the export."""
+    number: int
+    """Given once in a run and never to another item."""
+    line: int
+    """Line in the file, from 1."""
+    offset: int
+    """First byte of the item in the file."""
+    length: int
+    """Bytes, without the line end."""
+    id_digest: bytes
+    """16 bytes over the id, its JSON type included."""
+    fingerprint: bytes
+    """16 bytes over the item's own bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One item as the user wrote it."""
+
+    ref: ItemRef
+    item_id: JsonScalar
+    fields: JsonObject
+    raw: bytes
+    """The line without its line end (and without a BOM)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request body, and what pacing and the dollar cap need to know of it."""
+
+    endpoint: Endpoint
+    path: str
+    """Below the base URL, e.g. `/chat/completions`."""
+    body: JsonObject
+    """Sent verbatim."""
+    model: str
+    body_bytes: int
+    """UTF-8 bytes of the JSON body: at most one token each."""
+    text_characters: int
+    """Characters of the prompt's text."""
+    output_limit_tokens: int | None
+    """The body's own cap on output tokens; 0 for embeddings; None: no cap."""
+    is_bounded: bool
+    """False when parts (images, files, tools run by the server) may cost more
+    input tokens than the body has bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one answer, or of several added up."""
+
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    """Part of `input_tokens`."""
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    """Part of `output_tokens`."""
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+    def to_json(self) -> JsonObject:
+        """The `usage` object of a processed line."""
+        return dataclasses.asdict(self)
+
+
+class FailureKind(StrEnum):
+    """Why a call gave no answer. `retrying` says what follows from each."""
+
+    NOT_SENT = "not_sent"
+    """Provably never left: DNS, refused, connect timeout, no descriptor."""
+    THROTTLED = "throttled"
+    """429 rate limit."""
+    SLOW_DOWN = "slow_down"
+    """429 or 503 asking for less traffic."""
+    SERVER = "server"
+    """5xx, 408, 409, or a 403/404 that is not the provider's own."""
+    TIMEOUT = "timeout"
+    """No complete reply in time: possibly billed."""
+    CUT = "cut"
+    """The connection broke after the request had left: possibly billed."""
+    GARBLED = "garbled"
+    """A 200 that is not a JSON object, or an error inside it: possibly billed."""
+    REJECTED = "rejected"
+    """400, 413, 422, or larger than the limit: this request never succeeds."""
+    DENIED = "denied"
+    """401, 403, 402, empty account, unknown model: no request can succeed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a call gave no answer, in words for a person."""
+
+    kind: FailureKind
+    message: str
+    """One line, free of secrets."""
+    status: int | None = None
+    code: str | None = None
+    """The provider's `error.code` (or `error.type`)."""
+    retry_after_s: float | None = None
+    """What the server asked for, capped at 15 minutes."""
+    possibly_billed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back from one send: an answer (`failure` None) or a failure."""
+
+    status: int | None
+    """HTTP status; None when no response line arrived."""
+    headers: dict[str, str]
+    """Lower-case names: rate limits, request id, processing time. No secrets."""
+    body: bytes
+    """As received."""
+    latency_s: float
+    request_id: str | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A reply's body, read."""
+
+    response: Any
+    """Text; the tool calls when there is no text; vectors for embeddings; the
+    whole body for `Endpoint.OTHER`."""
+    finish_reason: str | None
+    refusal: str | None
+    model: str | None
+    """The model that answered, as the server names it."""
+    usage: Usage | None
+    body: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether an answer is one the user can use."""
+
+    valid: bool | None
+    """None: the user's rule raised, so nobody knows."""
+    reason: str | None = None
+    """One line; None when valid."""
+    ask_again: bool = True
+    """False when another request cannot be expected to help (truncation ...)."""
+
+
+class AttemptState(StrEnum):
+    """How far one send is known to have come."""
+
+    OPEN = "open"
+    SETTLED = "settled"
+    NOT_SENT = "not_sent"
+
+
+class OutcomeState(StrEnum):
+    """What became of an item."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+    FAILED = "failed"
+    REMOVED = "removed"
+    """No longer in the items file; what it cost stays counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Counts of one shard, or of a whole run: everything adds up."""
+
+    valid: int = 0
+    invalid: int = 0
+    failed: int = 0
+    begun: int = 0
+    """Attempts recorded before their send."""
+    not_sent: int = 0
+    retried: int = 0
+    """Attempts begun for an item that had one before."""
+    open: int = 0
+    """Begun, no outcome yet: in flight, or unresolved once their process died."""
+    lost: int = 0
+    """Unresolved ones that have been asked again."""
+    answered: int = 0
+    invalid_answers: int = 0
+    possibly_billed: int = 0
+    """Failures after the request had left, such as a read timeout."""
+    possibly_billed_unpriced: int = 0
+    unpriced: int = 0
+    """Answers whose price is unknown."""
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    answers_usd: Decimal = Decimal(0)
+    """Recorded cost: each answer priced by itself."""
+    invalid_answers_usd: Decimal = Decimal(0)
+    """Part of `answers_usd`."""
+    possibly_billed_usd: Decimal = Decimal(0)
+    """At their worst case."""
+    open_usd: Decimal = Decimal(0)
+    """At their worst case."""
+    open_unpriced: int = 0
+    lost_usd: Decimal = Decimal(0)
+    """At their worst case."""
+    lost_unpriced: int = 0
+
+    def __add__(self, other: "Totals") -> "Totals":
+        return Totals(
+            **{
+                f.name: getattr(self, f.name) + getattr(other, f.name)
+                for f in dataclasses.fields(Totals)
+            }
+        )
+
+    def __neg__(self) -> "Totals":
+        return Totals(
+            **{f.name: -getattr(self, f.name) for f in dataclasses.fields(Totals)}
+        )
+
+    @property
+    def sent(self) -> int:
+        """Requests that left, or may have."""
+        return self.begun - self.not_sent
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """Recorded cost; None when answers came but none of them has a price."""
+        if self.answered and self.unpriced >= self.answered:
+            return None
+        return self.answers_usd
+
+    @property
+    def at_most_usd(self) -> Decimal | None:
+        """Recorded + possibly billed + lost + open; None when any is unpriced."""
+        unknown = self.unpriced + self.possibly_billed_unpriced
+        unknown += self.open_unpriced + self.lost_unpriced
+        return None if unknown else self.committed_usd
+
+    @property
+    def committed_usd(self) -> Decimal:
+        """What the dollar cap must count, over all that has a price."""
+        return (
+            self.answers_usd + self.possibly_billed_usd + self.lost_usd + self.open_usd
+        )
+
+    def to_json(self) -> JsonObject:
+        """Only what is not zero, money as strings."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {
+            name: str(value) if isinstance(value, Decimal) else value
+            for name, value in values.items()
+            if value
+        }
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> "Totals":
+        """The inverse of `to_json`; refuses names it does not know."""
+        values: dict[str, Any] = {
+            name: Decimal(value) if name.endswith("_usd") else int(value)
+            for name, value in stored.items()
+        }
+        return cls(**values)
+
+
+class RunState(StrEnum):
+    """What a run is doing, as `status` says it."""
+
+    RUNNING = "running"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+    DEAD = "dead"
+    """Its process is gone without having said why."""
+
+
+class StopKind(StrEnum):
+    """Why a session ended before its items did."""
+
+    LIMIT = "limit"
+    """`--limit` reached: as asked."""
+    INTERRUPTED = "interrupted"
+    """Ctrl-C."""
+    TERMINATED = "terminated"
+    """SIGTERM or `runner stop`."""
+    DENIED = "denied"
+    BUDGET = "budget"
+    OUTAGE = "outage"
+    DISK = "disk"
+    STORE = "store"
+    VALIDATOR = "validator"
+    REJECTED = "rejected"
+    """The first items were all refused alike."""
+    WORKERS = "workers"
+    """Workers died again and again before they were ready."""
+    ITEMS = "items"
+    """The items file changed while the run was reading it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Why a session ended early, in one line, and what to do next."""
+
+    kind: StopKind
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What the limiter knows and does at this moment."""
+
+    rpm_limit: int | None = None
+    tpm_limit: int | None = None
+    rpd_limit: int | None = None
+    waiting_for: str | None = None
+    """What holds the run back now, in words; None when nothing does."""
+    next_try_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowItem:
+    """An item that has been in flight for long."""
+
+    number: int
+    attempt: int
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus:
+    """One look at a run, live or dead."""
+
+    run: str
+    state: RunState
+    stopped_because: str | None
+    items: int
+    totals: Totals
+    unresolved: int
+    """Open attempts whose process is gone."""
+    in_flight: int
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
+    pace: Pace = field(default_factory=Pace)
+    eta_s: float | None = None
+    started_unix_s: float | None = None
+    heartbeat_unix_s: float | None = None
+    simulated: bool = False
+    slowest: tuple[SlowItem, ...] = ()
+
+    @property
+    def pending(self) -> int:
+        """Items without an outcome."""
+        done = self.totals.valid + self.totals.invalid + self.totals.failed
+        return self.items - done
+
+    def to_json(self) -> JsonObject:
+        """`status --json`: these keys are stable."""
+        totals = self.totals
+        cost, at_most = totals.cost_usd, totals.at_most_usd
+        return {
+            "run": self.run,
+            "state": str(self.state),
+            "stopped_because": self.stopped_because,
+            "items": {
+                "total": self.items,
+                "valid": totals.valid,
+                "invalid": totals.invalid,
+                "failed": totals.failed,
+                "pending": self.pending,
+            },
+            "requests": {
+                "sent": totals.sent,
+                "answered": totals.answered,
+                "invalid": totals.invalid_answers,
+                "retried": totals.retried,
+                "unresolved": self.unresolved,
+                "lost": totals.lost,
+            },
+            "tokens": {
+                "input": totals.input_tokens,
+                "cached_input": totals.cached_input_tokens,
+                "output": totals.output_tokens,
+                "reasoning": totals.reasoning_tokens,
+            },
+            "cost_usd": None if cost is None else str(cost),
+            "cost_at_most_usd": None if at_most is None else str(at_most),
+            "unpriced": totals.unpriced,
+            "rate": {
+                "requests_per_minute": self.requests_per_minute,
+                "tokens_per_minute": self.tokens_per_minute,
+                "rpm_limit": self.pace.rpm_limit,
+                "tpm_limit": self.pace.tpm_limit,
+            },
+            "in_flight": self.in_flight,
+            "waiting_for": self.pace.waiting_for,
+            "slowest": [dataclasses.asdict(item) for item in self.slowest],
+            "eta_s": self.eta_s,
+            "started_unix_s": self.started_unix_s,
+            "heartbeat_unix_s": self.heartbeat_unix_s,
+            "simulated": self.simulated,
+        }
