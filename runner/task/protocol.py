@@ -1,0 +1,39 @@
+"""The seam: what a worker may ask of a task.
+
+Owns the three questions and nothing else. Floor: rooms.
+"""
+
+from typing import Any, Protocol
+
+from runner.records import Answer, Item, Request, Verdict
+
+
+class Task(Protocol):
+    """Asks and judges; safe to be called from many threads at once."""
+
+    def request_for(self, item: Item) -> Request:
+        """The request for this item.
+
+        Raises:
+            TaskError: naming the items file, the line and the id; for a task
+                file also its own line and the exception.
+        """
+        ...
+
+    def judge(self, item: Item, answer: Answer | None) -> Verdict:
+        """Whether the answer is one the user can use; pure and repeatable.
+
+        None is a body without any readable answer in it. Never raises: a rule
+        that raises gives `valid=None`, "nobody knows".
+        """
+        ...
+
+    def result(self, item: Item, answer: Answer) -> Any:
+        """What stands as `response` in the output; always JSON.
+
+        That is `get_result` where the task file has it, else the answer as it
+        came (a server's NaN or Infinity, which JSON lacks, becomes null). Never
+        raises: a `get_result` that fails has made `judge` say "unjudged" with
+        the reason, and here the answer stands as it came.
+        """
+        ...
