@@ -1,0 +1,259 @@
+"""Everything the commands do, as calls: `Run` and `run`. Never prints, never exits.
+
+Floor: the run; the library ends here.
+"""
+
+import dataclasses
+import os
+import signal
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from runner.api_records import (
+    Changes,
+    Finish,
+    ItemStory,
+    Plan,
+    Progress,
+    Rejudged,
+    Unresolved,
+)
+from runner.checkpoint.locks import owner_of
+from runner.checkpoint.manifest import Manifest
+from runner.clock import SystemClock
+from runner.config import (
+    Output,
+    Pacing,
+    RunConfig,
+    Service,
+    TaskSpec,
+    default_output,
+)
+from runner.exporting import export_run
+from runner.heartbeat import read_status
+from runner.keys import resolve_key
+from runner.naming import find_run
+from runner.records import RunStatus
+from runner.rejudging import rejudge
+from runner.session import Wishes, work
+from runner.starting import create_run, plan_run
+from runner.story import story_of, unresolved_of
+from runner.summary import Summary
+
+STATE_DIR = Path("state")
+
+
+class Run:
+    """One run on disk: look at it, work on it, export it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the run in `folder`; RunNotFound or StateError if there is none."""
+        self.folder = folder
+        self.name = Manifest.load(folder).run
+
+    @property
+    def config(self) -> RunConfig:
+        """What the run was told, as last changed."""
+        return Manifest.load(self.folder).config
+
+    @classmethod
+    def start(
+        cls,
+        config: RunConfig,
+        *,
+        name: str | None = None,
+        state_dir: Path = STATE_DIR,
+        new: bool = False,
+        on_progress: Progress | None = None,
+    ) -> "Run":
+        """Check everything and create a run; nothing is sent before `work`.
+
+        Args:
+            config: What to ask, whom, how fast, and where the answers go.
+            name: The run's name; by default the stem of the items file.
+            state_dir: Where runs live.
+            new: Begin another run although one on these items exists: pays again.
+            on_progress: Told how far the items are read.
+
+        Raises:
+            UsageError: For what the user gave (items, task, output, server ...).
+            RunExists: A run of that name, or on those items, is there already.
+        """
+        folder = create_run(
+            config,
+            name=name,
+            state_dir=state_dir,
+            new=new,
+            clock=SystemClock(),
+            on_progress=on_progress,
+        )
+        return cls(folder)
+
+    @classmethod
+    def plan(cls, config: RunConfig, *, on_progress: Progress | None = None) -> Plan:
+        """What a start would do; nothing is created and nothing sent."""
+        return plan_run(config, on_progress)
+
+    @classmethod
+    def open(cls, name: str | None = None, state_dir: Path = STATE_DIR) -> "Run":
+        """The run of that name; without one the latest unfinished, else the latest."""
+        return cls(find_run(state_dir, name))
+
+    def work(
+        self,
+        *,
+        api_key: str | None = None,
+        changes: Changes | None = None,
+        accept_changes: bool = False,
+        retry_failed: bool = False,
+        retry_invalid: bool = False,
+        on_status: Callable[[RunStatus], None] | None = None,
+        on_progress: Progress | None = None,
+    ) -> Finish:
+        """Ask what has no outcome yet; when all is finished, write the files.
+
+        In the main thread Ctrl-C and SIGTERM drain: nothing new starts, what is
+        paid for is recorded.
+
+        Args:
+            api_key: The key; by default from the place the config names.
+            changes: What is told anew.
+            accept_changes: Go on although items, task, model or server changed.
+            retry_failed: Ask failed items again.
+            retry_invalid: Ask items again whose answers stayed invalid.
+            on_status: Called about once a second, and at the end.
+            on_progress: Told how far items are read and files written.
+
+        Raises:
+            StateError: Locked, changed or damaged; nothing was sent.
+            UsageError: What was told anew, or the key, cannot be used.
+            StoreError: The checkpoint cannot be opened.
+        """
+        return work(
+            self.folder,
+            api_key=api_key or _key_of(self.config.service),
+            wishes=Wishes(
+                changes=changes,
+                accept_changes=accept_changes,
+                retry_failed=retry_failed,
+                retry_invalid=retry_invalid,
+            ),
+            clock=SystemClock(),
+            on_status=on_status or (lambda _: None),
+            on_progress=on_progress,
+        )
+
+    resume = work
+
+    def status(self) -> RunStatus:
+        """One look, from any process, while it runs or after; takes no lock."""
+        return read_status(self.folder)
+
+    def unresolved(self) -> Unresolved:
+        """Requests that may have been billed without an answer."""
+        return unresolved_of(self.folder)
+
+    def show(self, item: str) -> ItemStory:
+        """All attempts of one item, given by its id or as `line:N`."""
+        return story_of(self.folder, item)
+
+    def export(
+        self,
+        *,
+        processed_path: Path | None = None,
+        batch: bool = False,
+        overwrite: bool = False,
+        on_progress: Progress | None = None,
+    ) -> Summary:
+        """Write processed, failed and summary files as of now."""
+        return export_run(
+            self.folder,
+            processed_path=processed_path,
+            batch=batch,
+            overwrite=overwrite,
+            on_progress=on_progress,
+        )
+
+    def rejudge(
+        self, changes: Changes | None = None, *, on_progress: Progress | None = None
+    ) -> Rejudged:
+        """Judge all stored answers by the rules as they are now; sends nothing."""
+        return rejudge(
+            self.folder, changes, clock=SystemClock(), on_progress=on_progress
+        )
+
+    def stop(self) -> bool:
+        """Have a running session drain (SIGTERM); False if none runs here."""
+        owner = owner_of(self.folder)
+        if owner is None or not owner.is_alive():
+            return False
+        os.kill(owner.pid, signal.SIGTERM)
+        return True
+
+
+def run(  # noqa: PLR0913 - the library's face: each is one thing a user may say
+    items: str | Path,
+    *,
+    prompt: str | None = None,
+    task: str | Path | None = None,
+    model: str | None = None,
+    params: dict[str, Any] | None = None,
+    rpm: int | None = None,
+    tpm: int | None = None,
+    max_cost_usd: Decimal | None = None,
+    out: str | Path | None = None,
+    name: str | None = None,
+    state_dir: str | Path = STATE_DIR,
+    new: bool = False,
+    engine: str = "local",
+    api_key: str | None = None,
+    on_status: Callable[[RunStatus], None] | None = None,
+    **more: Any,
+) -> Finish:
+    """Start a run on `items` and work on it until it is finished or has to stop.
+
+    `more` takes any further field of TaskSpec, Service, Pacing or Output by name,
+    for example `schema_path=...`, `base_url=...`, `workers=4`. For the rest see
+    `Run.start` and `Run.work`. With the `local` engine a script needs
+    `if __name__ == "__main__":` round this call, because workers are processes.
+    """
+    items_path = Path(items)
+    told = {
+        **more,
+        "prompt": prompt,
+        "task_path": Path(task) if task else None,
+        "model": model,
+        "params": params or {},
+        "rpm": rpm,
+        "tpm": tpm,
+        "max_cost_usd": max_cost_usd,
+    }
+    output = default_output(items_path, Path(out) if out else None)
+    config = RunConfig(
+        items_path=items_path,
+        id_field=told.pop("id_field", None),
+        on_bad_line=told.pop("on_bad_line", "stop"),
+        task=TaskSpec(**_taken(told, TaskSpec)),
+        service=Service(**_taken(told, Service)),
+        pacing=Pacing(**_taken(told, Pacing)),
+        output=dataclasses.replace(output, **_taken(told, Output)),
+        engine=engine,
+    )
+    if told:
+        raise TypeError(f"run() knows no {', '.join(sorted(told))}")
+    started = Run.start(config, name=name, state_dir=Path(state_dir), new=new)
+    return started.work(api_key=api_key, on_status=on_status)
+
+
+def _taken(told: dict[str, Any], kind: type) -> dict[str, Any]:
+    """The fields of `kind` among what was told; they are taken out of it."""
+    names = {f.name for f in dataclasses.fields(kind)} & told.keys()
+    return {name: told.pop(name) for name in names}
+
+
+def _key_of(service: Service) -> str:
+    if service.scenario is not None:
+        return "simulated"
+    return resolve_key(service.api_key_env, service.api_key_path, None)

@@ -1,0 +1,122 @@
+"""What the library takes and gives besides a RunConfig.
+
+Floor: words. Knows checkpoint's entries, config, records, summary.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from runner.checkpoint.entries import Attempt
+from runner.config import Price
+from runner.records import (
+    Endpoint,
+    JsonObject,
+    JsonScalar,
+    OutcomeState,
+    RunStatus,
+    Stop,
+)
+from runner.summary import Summary
+
+Progress = Callable[[str, int, int], None]
+"""What is being done, how much of it is done, how much there is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What a resume is told anew; None (or empty) is "as before".
+
+    How fast and how long may always change. What is asked, and of whom, only with
+    `accept_changes`: answers given before stay as they are.
+    """
+
+    rpm: int | None = None
+    tpm: int | None = None
+    workers: int | None = None
+    threads: int | None = None
+    max_requests: int | None = None
+    timeout_s: float | None = None
+    max_cost_usd: Decimal | None = None
+    give_up_after_s: float | None = None
+    min_free_bytes: int | None = None
+    limit: int | None = None
+    """Never kept: a resume goes on to the whole file unless it is given again."""
+    prompt: str | None = None
+    prompt_path: Path | None = None
+    task_path: Path | None = None
+    system: str | None = None
+    schema_path: Path | None = None
+    valid_regex: str | None = None
+    choices: tuple[str, ...] = ()
+    model: str | None = None
+    params: JsonObject = field(default_factory=dict)
+    """Merged over the run's own."""
+    endpoint: Endpoint | None = None
+    reask_truncated: bool | None = None
+    base_url: str | None = None
+    prices: dict[str, Price] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a start would do; nothing is created and nothing sent."""
+
+    items: int
+    rejected: int
+    first_request: JsonObject
+    input_tokens_estimate: int
+    """Bytes / 3: a guess for pacing, often within a factor of two."""
+    worst_usd: Decimal | None
+    """Every item asked once at its highest price; None: unknown or unbounded."""
+    price_source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """How a session ended."""
+
+    stop: Stop | None
+    """Why it ended early; None: every item has an outcome."""
+    status: RunStatus
+    summary: Summary | None
+    """Of the exported files; None when nothing was exported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unresolved:
+    """Requests that may have been billed without an answer, and will be asked again."""
+
+    count: int
+    worst_usd: Decimal | None
+    """Their highest price; None: unknown."""
+    first_items: tuple[str, ...]
+    """Ids of the first ten, safe to print."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemStory:
+    """All that is known of one item."""
+
+    item_id: JsonScalar
+    number: int
+    line: int | None
+    """None: no longer in the items file."""
+    state: OutcomeState | None
+    """None: pending."""
+    reason: str | None
+    attempts: tuple[tuple[Attempt, bytes], ...]
+    """Each with the bytes received."""
+    result: Any
+    """What stands in the output; None while pending."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejudged:
+    """What a new validity rule made of the stored answers."""
+
+    judged: int
+    changed_to_valid: int
+    changed_to_invalid: int

@@ -1,0 +1,107 @@
+"""What is different from when the run began, and whether that may be.
+
+Pace and limits may always change. Items, prompt, task file, schema, model,
+parameters and server may not, unless the user accepts it: answers given before
+stay as they are, paid once, and a mixture has to be wanted.
+
+Floor: the run.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from runner.api_records import Changes
+from runner.config import Pacing, RunConfig, Service, TaskSpec
+from runner.errors import RunChanged
+from runner.task import identity
+
+_MOST_LINES = 12
+_PACE = {f.name for f in dataclasses.fields(Pacing)}
+_TASK = {f.name for f in dataclasses.fields(TaskSpec)}
+
+
+def changed_config(config: RunConfig, changes: Changes | None) -> RunConfig:
+    """The run's config with what was told anew; files are read anew."""
+    told = _told(changes or Changes())
+    pacing = {n: v for n, v in told.items() if n in _PACE}
+    return dataclasses.replace(
+        config,
+        pacing=dataclasses.replace(config.pacing, **{"limit": None, **pacing}),
+        task=_changed_task(config.task, told),
+        service=_changed_service(config.service, told),
+    )
+
+
+def identity_of(config: RunConfig) -> dict[str, str]:
+    """All that must not change without a word, by name."""
+    server = "the simulator" if config.service.scenario is not None else None
+    return {
+        **identity(config.task),
+        "base-url": server or config.service.base_url,
+    }
+
+
+def check_unchanged(
+    before: dict[str, str], after: dict[str, str], *, accept: bool
+) -> None:
+    """RunChanged, showing the difference, unless it is accepted."""
+    if accept or before == after:
+        return
+    names = [n for n in {**before, **after} if before.get(n) != after.get(n)]
+    shown = "\n".join(_difference(name, before, after) for name in names)
+    raise RunChanged(
+        f"{', '.join(names)} changed since this run began:\n{shown}\n",
+        "go on with --accept-changes (answers given before stay as they are),"
+        " or begin another run with --new",
+    )
+
+
+def _told(changes: Changes) -> dict[str, Any]:
+    values = {f.name: getattr(changes, f.name) for f in dataclasses.fields(changes)}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and value not in ((), {})
+    }
+
+
+def _changed_task(task: TaskSpec, told: dict[str, Any]) -> TaskSpec:
+    changed = {name: value for name, value in told.items() if name in _TASK}
+    if "params" in changed:
+        changed["params"] = {**task.params, **changed["params"]}
+    if {"prompt", "prompt_path", "task_path"} & changed.keys():
+        for name in ("prompt", "prompt_path", "task_path"):
+            changed.setdefault(name, None)
+    # What was read from a file is read from it again.
+    prompt_path = changed.get("prompt_path", task.prompt_path)
+    if prompt_path is not None and changed.get("prompt") is None:
+        changed["prompt"] = None
+    if changed.get("schema_path", task.schema_path) is not None:
+        changed["schema"] = None
+    return dataclasses.replace(task, **changed)
+
+
+def _changed_service(service: Service, told: dict[str, Any]) -> Service:
+    changed: dict[str, Any] = {}
+    if "base_url" in told:
+        changed["base_url"] = told["base_url"]
+    if "prices" in told:
+        changed["prices"] = {**service.prices, **told["prices"]}
+    return dataclasses.replace(service, **changed)
+
+
+def _difference(name: str, before: dict[str, str], after: dict[str, str]) -> str:
+    lines = list(_diff_lines(before.get(name, ""), after.get(name, "")))
+    if len(lines) > _MOST_LINES:
+        more = len(lines) - _MOST_LINES
+        lines = [*lines[:_MOST_LINES], f"... {more} more lines"]
+    return "\n".join([f"  {name}:", *(f"    {line}" for line in lines)])
+
+
+def _diff_lines(before: str, after: str) -> Iterator[str]:
+    compared = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), lineterm="", n=0
+    )
+    return (line for line in compared if not line.startswith(("---", "+++", "@@")))

@@ -1,0 +1,1 @@
+"""What survives a crash: attempts and outcomes on disk, one shard a worker slot."""

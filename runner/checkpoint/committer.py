@@ -1,0 +1,159 @@
+"""One thread, one writing connection, many waiting threads: the group commit.
+
+Whoever has something to write hands it over and waits, or leaves a callback; all
+that has gathered while the last commit was syncing goes into the next one. The
+first failed commit ends it for good: nothing may be sent that cannot be recorded.
+
+Floor: doors and rules.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from runner.checkpoint.accounting import Delta, add, as_totals
+from runner.checkpoint.entries import TOTALS_KEY
+from runner.checkpoint.envelope import seal, unseal
+from runner.checkpoint.store import open_store
+from runner.errors import RunnerError, StoreError
+from runner.records import Totals
+
+_MOST_WRITES_A_COMMIT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One record, what it changes in the totals, and whom to tell.
+
+    `done` is called in the committer's thread: with None once the record is on
+    disk, or with the error that keeps it from being so.
+    """
+
+    key: str
+    sealed: bytes
+    delta: Delta
+    done: Callable[[StoreError | None], None]
+
+
+class Committer:
+    """Writes records of one shard, group by group, each commit synced to disk."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the store; raises StoreError or StateDamaged."""
+        self._folder = folder
+        self._lock = threading.Condition()
+        self._waiting: list[Write] = []
+        self._closing = False
+        self._failure: StoreError | None = None
+        self._totals: Delta = {}
+        self._opened = threading.Event()
+        self._open_error: RunnerError | None = None
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+        self._opened.wait()
+        if self._open_error:
+            raise self._open_error
+
+    @property
+    def totals(self) -> Totals:
+        """The totals of this shard, as on disk."""
+        return as_totals(self._totals)
+
+    @property
+    def failure(self) -> StoreError | None:
+        """Why nothing can be recorded any more; None while all is well."""
+        return self._failure
+
+    def submit(self, write: Write) -> None:
+        """Hand over one record; `write.done` hears what became of it."""
+        with self._lock:
+            if not self._failure and not self._closing:
+                self._waiting.append(write)
+                self._lock.notify()
+                return
+        write.done(self._failure or StoreError("the checkpoint is closed"))
+
+    def write(self, key: str, sealed: bytes, delta: Delta) -> None:
+        """Hand over one record and wait until it is on disk; StoreError if not."""
+        landed = threading.Event()
+        outcome: list[StoreError | None] = []
+
+        def done(error: StoreError | None) -> None:
+            outcome.append(error)
+            landed.set()
+
+        self.submit(Write(key, sealed, delta, done))
+        landed.wait()
+        if outcome[0] is not None:
+            raise outcome[0]
+
+    def close(self) -> None:
+        """Commit what waits, then close the store."""
+        with self._lock:
+            self._closing = True
+            self._lock.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            store = open_store(self._folder)
+            self._totals = _stored_totals(store)
+        except RunnerError as error:
+            self._open_error = error
+            return
+        finally:
+            self._opened.set()
+        while group := self._next_group():
+            self._commit(store, group)
+        store.close()
+
+    def _next_group(self) -> list[Write]:
+        with self._lock:
+            while not self._waiting and not self._closing:
+                self._lock.wait()
+            group = self._waiting[:_MOST_WRITES_A_COMMIT]
+            del self._waiting[:_MOST_WRITES_A_COMMIT]
+            return group
+
+    def _commit(self, store: Any, group: list[Write]) -> None:
+        error = self._failure or self._try_commit(store, group)
+        if error:
+            with self._lock:
+                self._failure = error
+        for write in group:
+            write.done(error)
+
+    def _try_commit(self, store: Any, group: list[Write]) -> StoreError | None:
+        totals = dict(self._totals)
+        for write in group:
+            add(totals, write.delta)
+        try:
+            with store.transact():
+                for write in group:
+                    store.set(write.key, write.sealed)
+                store.set(TOTALS_KEY, _sealed_totals(totals))
+        except Exception as cause:  # noqa: BLE001 - a bug must not leave them waiting
+            return StoreError(f"cannot write the checkpoint in {self._folder}: {cause}")
+        self._totals = totals
+        return None
+
+
+def _stored_totals(store: Any) -> Delta:
+    sealed = store.get(TOTALS_KEY)
+    stored = {} if sealed is None else unseal(TOTALS_KEY, sealed)[0]
+    return {
+        name: Decimal(value) if isinstance(value, str) else value
+        for name, value in stored.items()
+    }
+
+
+def _sealed_totals(totals: Delta) -> bytes:
+    plain = {
+        name: str(value) if isinstance(value, Decimal) else value
+        for name, value in totals.items()
+        if value
+    }
+    return seal(TOTALS_KEY, plain)

@@ -1,0 +1,235 @@
+"""What stands in the checkpoint: attempts and outcomes, and their JSON.
+
+Keys sort in item order, so that a scan is a merge:
+`a/<item number>/<attempt>` one send · `o/<item number>` what became of an item ·
+`m/...` facts about the shard · `s/<session>` one start or resume (shard 0).
+
+Floor: doors and rules.
+"""
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from runner.records import (
+    AttemptState,
+    Endpoint,
+    Failure,
+    FailureKind,
+    JsonObject,
+    JsonScalar,
+    OutcomeState,
+    Reply,
+    Usage,
+)
+
+TOTALS_KEY = "m/totals"
+IDENTITY_KEY = "m/identity"
+RECORD_VERSION = 1
+
+
+def attempt_key(number: int, attempt: int) -> str:
+    """Where one send of item `number` stands."""
+    return f"a/{number:010d}/{attempt:06d}"
+
+
+def outcome_key(number: int) -> str:
+    """Where the outcome of item `number` stands."""
+    return f"o/{number:010d}"
+
+
+def number_of(key: str) -> int:
+    """The item number inside an attempt's or outcome's key."""
+    return int(key[2:12])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded:
+    """An unresolved attempt that a later one asks again."""
+
+    attempt: int
+    worst_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One send of one item: begun on disk before it leaves, then settled."""
+
+    number: int
+    item_id: JsonScalar
+    fingerprint: str
+    attempt: int
+    state: AttemptState = AttemptState.OPEN
+    slot: int
+    started_unix_s: float
+    endpoint: Endpoint
+    request_digest: str
+    worst_usd: Decimal | None
+    """The highest price this send can have; None: unknown."""
+    is_retry: bool = False
+    failures_before: int = 0
+    """Failures that counted against the item when this send began."""
+    supersedes: tuple[Superseded, ...] = ()
+    latency_s: float | None = None
+    status: int | None = None
+    request_id: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    failure: Failure | None = None
+    failure_counts: bool = False
+    usage: Usage | None = None
+    cost_usd: Decimal | None = None
+    model: str | None = None
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether a reply of any worth is on disk."""
+        return self.state is AttemptState.SETTLED and self.failure is None
+
+    def to_json(self) -> JsonObject:
+        """Stored fields; what is empty is left out."""
+        stored: JsonObject = {
+            "v": RECORD_VERSION,
+            "number": self.number,
+            "item_id": self.item_id,
+            "fingerprint": self.fingerprint,
+            "attempt": self.attempt,
+            "state": str(self.state),
+            "slot": self.slot,
+            "started_unix_s": self.started_unix_s,
+            "endpoint": str(self.endpoint),
+            "request_digest": self.request_digest,
+            "worst_usd": _text(self.worst_usd),
+            "is_retry": self.is_retry,
+            "failures_before": self.failures_before,
+            "supersedes": [[s.attempt, _text(s.worst_usd)] for s in self.supersedes],
+            "latency_s": self.latency_s,
+            "status": self.status,
+            "request_id": self.request_id,
+            "headers": self.headers,
+            "failure": self.failure and _failure_json(self.failure),
+            "failure_counts": self.failure_counts,
+            "usage": self.usage and self.usage.to_json(),
+            "cost_usd": _text(self.cost_usd),
+            "model": self.model,
+        }
+        return {name: value for name, value in stored.items() if not _is_empty(value)}
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> "Attempt":
+        """The inverse of `to_json`."""
+        fields = {name: value for name, value in stored.items() if name != "v"}
+        fields["state"] = AttemptState(stored["state"])
+        fields["endpoint"] = Endpoint(stored["endpoint"])
+        fields["worst_usd"] = _money(stored.get("worst_usd"))
+        fields["cost_usd"] = _money(stored.get("cost_usd"))
+        fields["supersedes"] = tuple(
+            Superseded(attempt=attempt, worst_usd=_money(worst))
+            for attempt, worst in stored.get("supersedes", ())
+        )
+        if "failure" in fields:
+            failure = dict(fields["failure"])
+            failure["kind"] = FailureKind(failure["kind"])
+            fields["failure"] = Failure(**failure)
+        if "usage" in fields:
+            fields["usage"] = Usage(**fields["usage"])
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of an item; the finished result object is stored beside it."""
+
+    number: int
+    item_id: JsonScalar
+    fingerprint: str
+    state: OutcomeState
+    generation: int = 0
+    """A later one (rejudged, retried) has a higher number, and wins."""
+    last_attempt: int = 0
+    answer: tuple[int, int] | None = None
+    """Slot and attempt whose reply became the response."""
+    requests: int = 0
+    invalid_answers: int = 0
+    invalid_answers_usd: Decimal = Decimal(0)
+    reason: str | None = None
+    finished_unix_s: float
+
+    def to_json(self) -> JsonObject:
+        """Stored fields; what is empty is left out."""
+        stored: JsonObject = {
+            "v": RECORD_VERSION,
+            "number": self.number,
+            "item_id": self.item_id,
+            "fingerprint": self.fingerprint,
+            "state": str(self.state),
+            "generation": self.generation,
+            "last_attempt": self.last_attempt,
+            "answer": list(self.answer) if self.answer else None,
+            "requests": self.requests,
+            "invalid_answers": self.invalid_answers,
+            "invalid_answers_usd": str(self.invalid_answers_usd),
+            "reason": self.reason,
+            "finished_unix_s": self.finished_unix_s,
+        }
+        return {name: value for name, value in stored.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> "Outcome":
+        """The inverse of `to_json`."""
+        fields = {name: value for name, value in stored.items() if name != "v"}
+        fields["state"] = OutcomeState(stored["state"])
+        fields["invalid_answers_usd"] = Decimal(stored["invalid_answers_usd"])
+        if "answer" in fields:
+            slot, attempt = fields["answer"]
+            fields["answer"] = (slot, attempt)
+        return cls(**fields)
+
+
+def settled(
+    attempt: Attempt,
+    reply: Reply,
+    *,
+    usage: Usage | None,
+    cost_usd: Decimal | None,
+    model: str | None,
+    failure_counts: bool,
+) -> Attempt:
+    """The attempt with what came back."""
+    not_sent = reply.failure is not None and reply.failure.kind is FailureKind.NOT_SENT
+    return replace(
+        attempt,
+        state=AttemptState.NOT_SENT if not_sent else AttemptState.SETTLED,
+        latency_s=round(reply.latency_s, 4),
+        status=reply.status,
+        request_id=reply.request_id,
+        headers=reply.headers,
+        failure=reply.failure,
+        failure_counts=failure_counts,
+        usage=usage,
+        cost_usd=cost_usd,
+        model=model,
+    )
+
+
+def _is_empty(value: object) -> bool:
+    # By identity: 0 is equal to False, and item number 0 is not empty.
+    return value is None or value is False or value in ([], {})
+
+
+def _failure_json(failure: Failure) -> JsonObject:
+    stored = {
+        "kind": str(failure.kind),
+        "message": failure.message,
+        "status": failure.status,
+        "code": failure.code,
+        "retry_after_s": failure.retry_after_s,
+        "possibly_billed": failure.possibly_billed,
+    }
+    return {name: value for name, value in stored.items() if value is not None}
+
+
+def _text(usd: Decimal | None) -> str | None:
+    return None if usd is None else str(usd)
+
+
+def _money(stored: str | None) -> Decimal | None:
+    return None if stored is None else Decimal(stored)

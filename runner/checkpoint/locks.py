@@ -1,0 +1,146 @@
+"""Who may work on a run: the run lock and the presence lock.
+
+The run lock is held by the supervisor for as long as it lives. Every worker holds
+the presence lock, shared, before its first send; a starter must get it exclusively
+for a moment, so that orphans of a dead supervisor have recorded everything before
+anything is read. `flock`, never `lockf`: the latter is dropped when any descriptor
+of that file is closed anywhere in the process (tried).
+
+Floor: doors and rules.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from runner.errors import RunLocked
+
+_RUN_LOCK = "run.lock"
+_PRESENCE_LOCK = "presence.lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Which process holds a run: enough to tell it from a later one of that pid."""
+
+    pid: int
+    process_start: str
+    boot: str
+    host: str
+    started_unix_s: float
+
+    def is_alive(self) -> bool:
+        """Whether exactly that process still runs (on this machine, this boot)."""
+        return self.boot == boot_id() and process_start(self.pid) == self.process_start
+
+
+class RunLock:
+    """The exclusive right to work on a run, until `release` or death."""
+
+    def __init__(self, run_folder: Path, started_unix_s: float) -> None:
+        """Take it at once; RunLocked, naming the holder, if that is not possible."""
+        self._descriptor = _open(run_folder / _RUN_LOCK)
+        if not _try_lock(self._descriptor, fcntl.LOCK_EX):
+            os.close(self._descriptor)
+            raise RunLocked(_held_by(run_folder), "runner status, or runner stop")
+        self._write_owner(started_unix_s)
+
+    def wait_for_orphans(self, run_folder: Path) -> None:
+        """RunLocked while workers of a dead supervisor are still recording."""
+        descriptor = _open(run_folder / _PRESENCE_LOCK)
+        try:
+            if not _try_lock(descriptor, fcntl.LOCK_EX):
+                raise RunLocked(
+                    f"workers of a dead session of {run_folder.name} are still"
+                    " recording the answers in flight",
+                    "try again in a moment",
+                )
+        finally:
+            os.close(descriptor)
+
+    def release(self) -> None:
+        """Give the run free."""
+        os.close(self._descriptor)
+
+    def _write_owner(self, started_unix_s: float) -> None:
+        owner = Owner(
+            pid=os.getpid(),
+            process_start=process_start(os.getpid()) or "",
+            boot=boot_id(),
+            host=socket.gethostname(),
+            started_unix_s=started_unix_s,
+        )
+        stored = json.dumps(asdict(owner)).encode("ascii")
+        os.pwrite(self._descriptor, stored, 0)
+        os.ftruncate(self._descriptor, len(stored))
+
+
+class Presence:
+    """A worker's sign that it may still be sending or recording."""
+
+    def __init__(self, run_folder: Path) -> None:
+        """Take the shared lock; RunLocked if a starter is reading just now."""
+        self._descriptor = _open(run_folder / _PRESENCE_LOCK)
+        if not _try_lock(self._descriptor, fcntl.LOCK_SH):
+            os.close(self._descriptor)
+            raise RunLocked(f"another session of {run_folder.name} is starting")
+
+    def release(self) -> None:
+        """Everything of this worker is on disk."""
+        os.close(self._descriptor)
+
+
+def owner_of(run_folder: Path) -> Owner | None:
+    """Who holds, or last held, the run; reads the lock file, never locks it."""
+    try:
+        return Owner(**json.loads((run_folder / _RUN_LOCK).read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
+        # Not there yet, or seen between truncate and write.
+        return None
+
+
+def boot_id() -> str:
+    """This boot of this machine."""
+    linux = Path("/proc/sys/kernel/random/boot_id")
+    if linux.exists():
+        return linux.read_text("ascii").strip()
+    command = ["/usr/sbin/sysctl", "-n", "kern.boottime"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - fixed command
+
+
+def process_start(pid: int) -> str | None:
+    """When process `pid` began, in the system's own unit; None if there is none."""
+    if sys.platform == "linux":
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        # Field 22 of proc(5); the name before it may hold spaces and brackets.
+        state, *fields = stat.rpartition(")")[2].split()
+        return None if state in "ZX" else fields[18]
+    command = ["/bin/ps", "-o", "lstart=", "-p", str(pid)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed command
+    return shown.stdout.strip() or None
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _held_by(run_folder: Path) -> str:
+    owner = owner_of(run_folder)
+    by = f" (process {owner.pid} on {owner.host})" if owner else ""
+    return f"run {run_folder.name} is being worked on{by}"

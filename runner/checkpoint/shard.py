@@ -1,0 +1,141 @@
+"""One worker slot's part of the checkpoint: begin, settle, record.
+
+    begin   "about to spend" is on disk before the send
+    settle  what came back is on disk before anything looks at it
+    record  what became of the item
+
+Killed between begin and settle, an attempt stays open: it may have been billed,
+and a resume says so. Killed between settle and record, the stored reply is judged
+again, not bought again.
+
+Floor: doors and rules.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.checkpoint.accounting import (
+    Delta,
+    add,
+    delta_of_attempt,
+    delta_of_outcome,
+    negated,
+)
+from runner.checkpoint.committer import Committer, Write
+from runner.checkpoint.entries import (
+    IDENTITY_KEY,
+    RECORD_VERSION,
+    Attempt,
+    Outcome,
+    attempt_key,
+    outcome_key,
+)
+from runner.checkpoint.envelope import seal
+from runner.errors import StoreError
+from runner.records import JsonObject, Totals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardCounts:
+    """A shard's totals, and how many of its open attempts are in flight now."""
+
+    totals: Totals
+    in_flight: int
+
+
+class Shard:
+    """The writing side of one shard; one process at a time has it open."""
+
+    def __init__(self, run_folder: Path, slot: int) -> None:
+        """Open shard `slot`; raises StoreError or StateDamaged."""
+        self.slot = slot
+        self._committer = Committer(shard_folder(run_folder, slot))
+        self._lock = threading.Lock()
+        self._in_flight: set[str] = set()
+
+    @property
+    def failure(self) -> StoreError | None:
+        """Why nothing can be recorded any more; None while all is well."""
+        return self._committer.failure
+
+    def counts(self) -> ShardCounts:
+        """What is on disk, and what of it is in flight in this process."""
+        with self._lock:
+            in_flight = len(self._in_flight)
+        return ShardCounts(totals=self._committer.totals, in_flight=in_flight)
+
+    def begin(self, attempt: Attempt) -> None:
+        """Put "about to spend" on disk; StoreError if that is not possible."""
+        key = attempt_key(attempt.number, attempt.attempt)
+        sealed = seal(key, attempt.to_json())
+        self._committer.write(key, sealed, delta_of_attempt(attempt))
+        with self._lock:
+            self._in_flight.add(key)
+
+    def settle(self, begun: Attempt, settled: Attempt, body: bytes) -> None:
+        """Put what came back on disk, as received; StoreError if not possible."""
+        key = attempt_key(begun.number, begun.attempt)
+        delta = delta_of_attempt(settled)
+        add(delta, negated(delta_of_attempt(begun)))
+        self._committer.write(key, seal(key, settled.to_json(), body), delta)
+        with self._lock:
+            self._in_flight.discard(key)
+
+    def record(
+        self,
+        outcome: Outcome,
+        result: bytes,
+        replaced: Outcome | None,
+        done: Callable[[StoreError | None], None],
+    ) -> None:
+        """Hand over an outcome; `done` hears when it is on disk.
+
+        Args:
+            outcome: What became of the item.
+            result: The finished result object as ASCII JSON, exported verbatim.
+            replaced: The outcome of an earlier generation, whose counts go.
+            done: Called in the committer's thread, with None or the error.
+        """
+        key = outcome_key(outcome.number)
+        sealed = seal(key, outcome.to_json(), result)
+        delta = _delta_of_change(outcome, replaced)
+        self._committer.submit(Write(key, sealed, delta, done))
+
+    def record_now(
+        self, outcome: Outcome, result: bytes, replaced: Outcome | None
+    ) -> None:
+        """Record an outcome and wait for the disk; StoreError if not possible."""
+        key = outcome_key(outcome.number)
+        sealed = seal(key, outcome.to_json(), result)
+        self._committer.write(key, sealed, _delta_of_change(outcome, replaced))
+
+    def note(self, key: str, fields: JsonObject) -> None:
+        """Put a fact beside the records (sessions); waits for the disk."""
+        self._committer.write(key, seal(key, fields), {})
+
+    def close(self) -> None:
+        """Commit what waits and close."""
+        self._committer.close()
+
+
+def shard_folder(run_folder: Path, slot: int) -> Path:
+    """Where shard `slot` of a run is."""
+    return run_folder / f"shard-{slot:02d}"
+
+
+def create_shard(run_folder: Path, run_id: str, slot: int) -> None:
+    """Create an empty shard that knows its run; list it in the manifest next."""
+    folder = shard_folder(run_folder, slot)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    shard = Shard(run_folder, slot)
+    shard.note(IDENTITY_KEY, {"v": RECORD_VERSION, "run_id": run_id, "slot": slot})
+    shard.close()
+
+
+def _delta_of_change(outcome: Outcome, replaced: Outcome | None) -> Delta:
+    delta = delta_of_outcome(outcome)
+    if replaced:
+        add(delta, negated(delta_of_outcome(replaced)))
+    return delta

@@ -1,0 +1,50 @@
+"""How a small file is replaced so that a crash leaves the old one or the new one.
+
+Temp file in the same folder, fsync, rename, fsync of the folder.
+
+Floor: words. Knows errors.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from runner.records import JsonObject
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
+    """Open a temp file that takes the place of `path` when the block succeeds.
+
+    Raises OSError, leaving `path` as it was and no temp file behind.
+    """
+    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(temp, flags, mode), "wb", 1 << 20) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temp.replace(path)
+    except BaseException:
+        temp.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, value: JsonObject) -> None:
+    """Replace `path` with `value` as ASCII JSON, durably."""
+    with replacing(path) as stream:
+        stream.write(json.dumps(value, indent=1).encode("ascii") + b"\n")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and creations in `folder` survive power loss."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,94 @@
+"""Writing a run's files at any time: finished, stopped, dead or still going.
+
+Floor: the run.
+"""
+
+import contextlib
+import dataclasses
+import time
+from pathlib import Path
+
+from runner.api_records import Progress
+from runner.checkpoint.locks import RunLock
+from runner.checkpoint.manifest import Manifest
+from runner.checkpoint.reading import RunReader
+from runner.config import default_output
+from runner.errors import RunLocked
+from runner.finalizer import check_targets, export, written_now
+from runner.heartbeat import read_status
+from runner.itemfile import ItemIndex, ItemReader
+from runner.pricing import PriceBook
+from runner.run_folder import INDEX
+from runner.summary import Summary
+
+WRITING = "writing files"
+
+
+def export_run(
+    run_folder: Path,
+    *,
+    processed_path: Path | None = None,
+    batch: bool = False,
+    overwrite: bool = False,
+    on_progress: Progress | None = None,
+) -> Summary:
+    """Write the processed, failed and summary files; takes no lock to read.
+
+    Raises OutputError if a target must not be written, StateDamaged if an answer
+    does not belong to its item.
+    """
+    manifest = Manifest.load(run_folder)
+    output = manifest.config.output
+    if processed_path is not None:
+        output = dataclasses.replace(
+            default_output(manifest.config.items_path, processed_path.absolute()),
+            result_key=output.result_key,
+        )
+    output = dataclasses.replace(output, overwrite=output.overwrite or overwrite)
+    check_targets(
+        output, items_path=manifest.config.items_path, written=manifest.outputs
+    )
+    status = read_status(run_folder)
+    index = ItemIndex.open(run_folder / INDEX)
+    with contextlib.ExitStack() as opened:
+        config = manifest.config
+        items = opened.enter_context(
+            contextlib.closing(ItemReader(config.items_path, index, config.id_field))
+        )
+        reader = opened.enter_context(
+            contextlib.closing(
+                RunReader(run_folder, manifest.run_id, list(manifest.shards))
+            )
+        )
+        summary = export(
+            run_folder=run_folder,
+            manifest=manifest,
+            index=index,
+            items=items,
+            reader=reader,
+            output=output,
+            batch=batch,
+            state=status.state,
+            stopped_because=status.stopped_because,
+            price_source=PriceBook.for_service(config.service).describe(),
+            now_unix_s=time.time(),
+            on_progress=on_progress
+            and (lambda done, total: on_progress(WRITING, done, total)),
+        )
+    _remember(run_folder, {**manifest.outputs, **written_now(output)})
+    return summary
+
+
+def _remember(run_folder: Path, outputs: dict[str, dict[str, object]]) -> None:
+    """Note what was written as ours, unless a session is holding the manifest."""
+    try:
+        lock = RunLock(run_folder, time.time())
+    except RunLocked:
+        # A running session rewrites the manifest; these files count as foreign
+        # then, which at worst asks for --overwrite.
+        return
+    try:
+        changed = dataclasses.replace(Manifest.load(run_folder), outputs=outputs)
+        changed.save(run_folder)
+    finally:
+        lock.release()

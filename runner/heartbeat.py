@@ -1,0 +1,87 @@
+"""The last sign of life of a run, for any terminal, also after its death.
+
+Written once a second by the supervisor, read by `status` together with the totals
+in the shards, which are exact even after SIGKILL.
+
+Floor: the run.
+"""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+from runner.checkpoint.locks import owner_of
+from runner.checkpoint.manifest import Manifest
+from runner.checkpoint.reading import RunReader
+from runner.records import JsonObject, Pace, RunState, RunStatus, SlowItem
+from runner.run_folder import HEARTBEAT
+
+_ENDED = (RunState.STOPPED, RunState.FINISHED)
+
+
+def write_heartbeat(run_folder: Path, status: RunStatus) -> None:
+    """Replace the heartbeat; not synced: a second's sign of life may be lost."""
+    path = run_folder / HEARTBEAT
+    temp = path.with_suffix(".tmp")
+    stored = status.to_json()
+    del stored["items"], stored["requests"], stored["tokens"]
+    stored["pace"] = dataclasses.asdict(status.pace)
+    descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+        json.dump(stored, stream)
+    temp.replace(path)
+
+
+def read_status(run_folder: Path) -> RunStatus:
+    """One look at a run, live or dead; takes no lock, writes nothing.
+
+    Raises RunNotFound, StateDamaged or StateTooNew.
+    """
+    manifest = Manifest.load(run_folder)
+    beat = _read(run_folder)
+    owner = owner_of(run_folder)
+    is_alive = owner is not None and owner.is_alive()
+    reader = RunReader(run_folder, manifest.run_id, list(manifest.shards))
+    try:
+        totals = reader.totals()
+    finally:
+        reader.close()
+    in_flight = min(beat.get("in_flight", 0), totals.open) if is_alive else 0
+    state = _state(beat, is_alive=is_alive)
+    return RunStatus(
+        run=manifest.run,
+        state=state,
+        stopped_because=beat.get("stopped_because"),
+        items=manifest.items,
+        totals=totals,
+        unresolved=totals.open - in_flight,
+        in_flight=in_flight,
+        requests_per_minute=beat["rate"]["requests_per_minute"] if is_alive else None,
+        tokens_per_minute=beat["rate"]["tokens_per_minute"] if is_alive else None,
+        pace=Pace(**beat["pace"]) if is_alive and beat else Pace(),
+        eta_s=beat.get("eta_s") if is_alive else None,
+        started_unix_s=beat.get("started_unix_s"),
+        heartbeat_unix_s=beat.get("heartbeat_unix_s"),
+        simulated=manifest.config.service.simulated,
+        slowest=_slowest(beat) if is_alive else (),
+    )
+
+
+def _read(run_folder: Path) -> JsonObject:
+    try:
+        beat: JsonObject = json.loads((run_folder / HEARTBEAT).read_bytes())
+    except FileNotFoundError:
+        return {}
+    return beat
+
+
+def _state(beat: JsonObject, *, is_alive: bool) -> RunState:
+    told = RunState(beat["state"]) if beat else RunState.DEAD
+    if is_alive:
+        return RunState.RUNNING if told is RunState.DEAD else told
+    return told if told in _ENDED else RunState.DEAD
+
+
+def _slowest(beat: JsonObject) -> tuple[SlowItem, ...]:
+    return tuple(SlowItem(**item) for item in beat["slowest"])

@@ -1,0 +1,94 @@
+"""Which runs there are, and which name a new one may have.
+
+Floor: the run.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from runner.checkpoint.manifest import MANIFEST, Manifest
+from runner.errors import RunExists, RunNotFound, StateDamaged, UsageError
+from runner.heartbeat import read_status
+from runner.records import RunState
+from runner.run_folder import folder_of
+
+_NAME = re.compile(r"[^\W_][\w.\- ]{0,99}")
+
+
+def check_name(name: str) -> str:
+    """The name, if it can be a run's: never a path, never hidden."""
+    if not _NAME.fullmatch(name) or name.endswith((".", " ")):
+        raise UsageError(
+            f"{name!r} cannot be the name of a run",
+            "letters, digits, '-', '_', '.' and spaces, at most 100 (--name)",
+        )
+    return name
+
+
+def refuse_known(state_dir: Path, name: str, items_path: Path) -> None:
+    """RunExists if a run of that name, or on those items, is there already."""
+    for folder in run_folders(state_dir):
+        try:
+            manifest = Manifest.load(folder)
+        except StateDamaged:
+            if folder.name == name:
+                raise
+            continue  # somebody else's run: its own commands say what is wrong
+        if folder.name == name or manifest.config.items_path == items_path.absolute():
+            raise RunExists(_described(folder), _hint(folder))
+
+
+def free_name(state_dir: Path, name: str) -> str:
+    """The name, or the first of name-2, name-3 ... that no run has."""
+    taken, number, free = {f.name for f in run_folders(state_dir)}, 2, name
+    while free in taken:
+        free, number = f"{name}-{number}", number + 1
+    return free
+
+
+def find_run(state_dir: Path, name: str | None) -> Path:
+    """The run of that name; without one the latest unfinished, else the latest."""
+    if name is not None:
+        folder = folder_of(state_dir, check_name(name))
+        if not (folder / MANIFEST).exists():
+            known = ", ".join(sorted(f.name for f in run_folders(state_dir)))
+            raise RunNotFound(
+                f"there is no run {name} in {state_dir}",
+                f"there is: {known}" if known else "runner start ITEMS",
+            )
+        return folder
+    folders = sorted(
+        run_folders(state_dir), key=lambda f: (f / MANIFEST).stat().st_mtime
+    )
+    if not folders:
+        raise RunNotFound(f"there are no runs in {state_dir}", "runner start ITEMS")
+    unfinished = [f for f in folders if _is_unfinished(f)]
+    return (unfinished or folders)[-1]
+
+
+def run_folders(state_dir: Path) -> Iterator[Path]:
+    """Folders of all runs, those with damaged state included."""
+    if state_dir.is_dir():
+        for folder in sorted(state_dir.iterdir()):
+            if (folder / MANIFEST).is_file() and not folder.name.startswith("."):
+                yield folder
+
+
+def _is_unfinished(folder: Path) -> bool:
+    try:
+        return read_status(folder).state is not RunState.FINISHED
+    except StateDamaged:
+        return True
+
+
+def _described(folder: Path) -> str:
+    status = read_status(folder)
+    done = status.items - status.pending
+    return f"run {folder.name} holds {done:,} of {status.items:,} answers"
+
+
+def _hint(folder: Path) -> str:
+    if read_status(folder).pending:
+        return f"`runner resume {folder.name}`; --new pays again"
+    return f"`runner export {folder.name}` writes them again; --new pays again"

@@ -1,0 +1,205 @@
+"""A run that this process works on: locked, checked, with everything at hand.
+
+Order: run lock → presence lock (no orphan still records) → read shards → limiter.
+
+Floor: the run.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from runner.backlog import Backlog
+from runner.checkpoint.entries import Outcome
+from runner.checkpoint.history import History, history_of
+from runner.checkpoint.locks import RunLock
+from runner.checkpoint.manifest import Manifest
+from runner.checkpoint.reading import RunReader
+from runner.checkpoint.shard import Shard
+from runner.clock import Clock
+from runner.concurrency import Concurrency, concurrency_for
+from runner.config import RunConfig
+from runner.itemfile import ItemIndex, ItemReader
+from runner.limiter import (
+    Limiter,
+    begin_session,
+    key_cell_path,
+)
+from runner.records import JsonObject, OutcomeState, Stop, Totals
+from runner.run_folder import INDEX, SUPERVISOR_SLOT
+from runner.wants import ceilings_of, place_of
+
+_MOST_KEPT_FREE_BYTES = 1 << 30
+_KEPT_FREE_SHARE = 20  # a twentieth of the disk
+
+
+@contextlib.contextmanager
+def holding(run_folder: Path, clock: Clock) -> Iterator[Manifest]:
+    """Hold the run lock, sure that nobody else sends or records for this run.
+
+    Raises RunLocked, RunNotFound, StateDamaged or StateTooNew.
+    """
+    Manifest.load(run_folder)  # a lock file in a folder that is no run helps nobody
+    lock = RunLock(run_folder, clock.unix_s())
+    try:
+        lock.wait_for_orphans(run_folder)
+        yield Manifest.load(run_folder)
+    finally:
+        lock.release()
+
+
+class OpenRun:
+    """What the supervisor needs of a run that it holds the lock of."""
+
+    def __init__(
+        self,
+        run_folder: Path,
+        manifest: Manifest,
+        config: RunConfig,
+        api_key: str,
+        clock: Clock,
+        opened: contextlib.ExitStack,
+    ) -> None:
+        """Open it; what has to be closed goes onto `opened`.
+
+        Raises StateDamaged if a shard is missing, foreign or older than it was.
+        """
+        self.folder = run_folder
+        self.manifest = manifest.with_shard(run_folder, SUPERVISOR_SLOT)
+        self.config = config
+        """The manifest's, but for where an embedded simulator listens now."""
+        self.api_key = api_key
+        self.clock = clock
+        self.started_unix_s = clock.unix_s()
+        self.index = ItemIndex.open(run_folder / INDEX)
+        self.items = ItemReader(config.items_path, self.index, config.id_field)
+        opened.callback(self.items.close)
+        self._reader = self._open_reader()
+        opened.callback(self._close_reader)
+        self.totals_by_slot = self._reader.totals_by_slot()
+        self.manifest.check_marks(self.totals_by_slot)
+        self._own = Shard(run_folder, SUPERVISOR_SLOT)
+        opened.callback(self._own.close)
+        self._asked_anew: dict[int, int] = {}
+        self.backlog = self._backlog()
+        key_cell = key_cell_path(
+            base_url=config.service.base_url,
+            api_key=api_key,
+            organization=config.service.organization,
+            project=config.service.project,
+            model=config.task.model,
+        )
+        self.place = place_of(run_folder, key_cell, SUPERVISOR_SLOT)
+        self._open_limiter(opened)
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.manifest.run
+
+    def ask_anew(self, states: set[OutcomeState]) -> int:
+        """Put items with such an outcome back to do; returns how many."""
+        for outcome, _ in self._reader.outcomes():
+            row = self.index.row_of_number(outcome.number)
+            if outcome.state in states and row is not None:
+                self._asked_anew[outcome.number] = outcome.generation
+                self.backlog.mark_undone(row)
+        return len(self._asked_anew)
+
+    def decide_concurrency(self) -> Concurrency:
+        """Fix workers and threads by what is left to do now."""
+        self.concurrency = concurrency_for(self.config.pacing, len(self.backlog))
+        return self.concurrency
+
+    def is_finished_by(self, number: int, found: tuple[Outcome, bytes] | None) -> bool:
+        """Whether that outcome is the one this session was to reach."""
+        return found is not None and found[0].generation > self._asked_anew.get(
+            number, -1
+        )
+
+    def make_shard(self, slot: int) -> None:
+        """Create shard `slot`, list it, and have it read from now on."""
+        if slot not in self.manifest.shards:
+            self.manifest = self.manifest.with_shard(self.folder, slot)
+            self._reader.close()
+            self._reader = self._open_reader()
+
+    def record(self, outcome: Outcome, result: bytes, replaced: Outcome | None) -> None:
+        """Record an outcome that no worker can; StoreError if not possible."""
+        self._own.record_now(outcome, result, replaced)
+
+    def own_totals(self) -> Totals:
+        """The totals of the supervisor's own shard."""
+        return self._own.counts().totals
+
+    def mark(self, totals: dict[int, Totals]) -> None:
+        """Raise the high-water marks in the manifest."""
+        self.manifest = self.manifest.with_marks(totals)
+        self.manifest.save(self.folder)
+
+    def begin_session(self, totals: Totals) -> None:
+        """Note that a session begins."""
+        pacing, concurrency = self.config.pacing, self.concurrency
+        self._session: JsonObject = {
+            "session": len(self._reader.sessions()) + 1,
+            "started_unix_s": round(self.started_unix_s, 3),
+            "workers": concurrency.workers,
+            "threads": concurrency.threads,
+            "rpm": pacing.rpm,
+            "tpm": pacing.tpm,
+            "totals_before": totals.to_json(),
+        }
+        self._note_session()
+
+    def end_session(self, totals: Totals, stop: Stop | None) -> None:
+        """Note how the session ended."""
+        self._session["ended_unix_s"] = round(self.clock.unix_s(), 3)
+        self._session["stopped_because"] = stop.message if stop else None
+        self._session["totals_after"] = totals.to_json()
+        self._note_session()
+
+    def min_free_bytes(self, disk_bytes: int) -> int:
+        """How much of the disk is to be kept free."""
+        told = self.config.pacing.min_free_bytes
+        if told is not None:
+            return told
+        return min(_MOST_KEPT_FREE_BYTES, disk_bytes // _KEPT_FREE_SHARE)
+
+    def _close_reader(self) -> None:
+        self._reader.close()  # the one that is open then
+
+    def _note_session(self) -> None:
+        self._own.note(f"s/{self._session['session']:06d}", self._session)
+
+    def _open_reader(self) -> RunReader:
+        return RunReader(self.folder, self.manifest.run_id, list(self.manifest.shards))
+
+    def _backlog(self) -> Backlog:
+        backlog = Backlog(len(self.index), self._history_of_row)
+        rows = self._rows(self._reader.numbers_attempted)
+        backlog.mark_touched(rows)
+        for row in self._rows(self._reader.numbers_done):
+            backlog.mark_done(row)
+        return backlog
+
+    def _rows(self, numbers: Callable[[], Iterator[int]]) -> Iterator[int]:
+        """Rows of those numbers that the items file still has."""
+        for number in numbers():
+            row = self.index.row_of_number(number)
+            if row is not None:
+                yield row
+
+    def _history_of_row(self, row: int) -> History:
+        number = self.index.number(row)
+        attempts = [attempt for attempt, _ in self._reader.attempts(number)]
+        found = self._reader.outcome(number)
+        return history_of(attempts, replaces=found and found[0])
+
+    def _open_limiter(self, opened: contextlib.ExitStack) -> None:
+        ceilings = ceilings_of(self.config.pacing)
+        committed = {
+            slot: totals.committed_usd for slot, totals in self.totals_by_slot.items()
+        }
+        begin_session(self.place, ceilings, committed, self.clock)
+        self.limiter = Limiter(self.place, ceilings, self.clock)
+        opened.callback(self.limiter.close)

@@ -1,0 +1,100 @@
+"""What a worker has to tell its supervisor: gathered by threads, sent in one go.
+
+Only counts and names travel; what is told as done is on disk already.
+
+Floor: the work.
+"""
+
+import dataclasses
+import threading
+
+from runner.checkpoint.shard import Shard
+from runner.errors import StoreError
+from runner.records import JsonObject, Stop, StopKind, Verdict
+from runner.walk import Ending
+
+_QUIET_TICKS = 20
+
+
+class Outbox:
+    """Filled by the calling threads and the committer, emptied by the main thread."""
+
+    def __init__(self, shard: Shard, stop: threading.Event) -> None:
+        self._shard = shard
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._done: list[int] = []
+        self._pending: list[int] = []
+        self._rejected: list[str] = []
+        self._verdicts: list[list[object]] = []
+        self._stops: list[Stop] = []
+        self._crashes: list[str] = []
+        self._quiet_ticks = 0
+
+    def take(self, row: int, ending: Ending) -> None:
+        """Record how a walk ended; it is told once that is on disk."""
+        with self._lock:
+            self._verdicts += [_brief(verdict) for verdict in ending.verdicts]
+            if ending.outcome is None:
+                self._pending.append(row)
+            elif ending.is_rejected:
+                self._rejected.append(ending.outcome.reason or "")
+        if ending.stop:
+            self.stop(ending.stop)
+        if ending.outcome:
+            self._shard.record(
+                ending.outcome,
+                ending.result,
+                ending.replaces,
+                lambda error: self._recorded(row, error),
+            )
+
+    def stop(self, stop: Stop) -> None:
+        """The run has to stop: this worker starts nothing new from here on."""
+        self._stop.set()
+        with self._lock:
+            if not self._stops:
+                self._stops.append(stop)
+
+    def crashed(self, trace: str) -> None:
+        """A thread met a bug of ours."""
+        self._stop.set()
+        with self._lock:
+            self._crashes.append(trace)
+
+    def collect(self, slowest: list[list[float]]) -> JsonObject | None:
+        """The next message, emptying the box; None when there is nothing to say."""
+        with self._lock:
+            self._quiet_ticks += 1
+            has_news = self._done or self._pending or self._stops or self._crashes
+            if not has_news and self._quiet_ticks < _QUIET_TICKS:
+                return None
+            self._quiet_ticks = 0
+            # After the list of what is done: totals never lag behind it.
+            counts = self._shard.counts()
+            message: JsonObject = {
+                "is": "progress",
+                "done": self._done,
+                "pending": self._pending,
+                "rejected": self._rejected,
+                "verdicts": self._verdicts,
+                "stops": [dataclasses.asdict(stop) for stop in self._stops],
+                "crashes": self._crashes,
+                "totals": counts.totals.to_json(),
+                "in_flight": counts.in_flight,
+                "slowest": slowest,
+            }
+            self._done, self._pending, self._rejected = [], [], []
+            self._verdicts, self._stops, self._crashes = [], [], []
+            return message
+
+    def _recorded(self, row: int, error: StoreError | None) -> None:
+        if error:
+            self.stop(Stop(kind=StopKind.STORE, message=error.message, hint=error.hint))
+            return
+        with self._lock:
+            self._done.append(row)
+
+
+def _brief(verdict: Verdict) -> list[object]:
+    return [verdict.valid, verdict.reason]

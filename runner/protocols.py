@@ -1,0 +1,101 @@
+"""The seams between supervisor, engine and worker.
+
+An engine starts workers in slots, carries JSON orders to them and JSON messages
+back, and says when one is gone. Nothing else knows which engine runs.
+
+Floor: words. Knows config and records.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from runner.config import RunConfig
+from runner.records import JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """What a worker is told when it is started. The key travels beside it."""
+
+    run_folder: Path
+    run_id: str
+    slot: int
+    threads: int
+    key_cell: Path
+    """The limiter's cell of this key, shared with other runs."""
+    config: RunConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A worker sent a message."""
+
+    slot: int
+    message: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """A worker is gone; `why` is for a person."""
+
+    slot: int
+    why: str
+    is_clean: bool
+    """It had said goodbye before."""
+
+
+Event = Said | Died
+
+
+class Engine(Protocol):
+    """Runs workers in slots."""
+
+    def start(self, settings: WorkerSettings, api_key: str) -> None:
+        """Start a worker in `settings.slot`."""
+        ...
+
+    def send(self, slot: int, order: JsonObject) -> None:
+        """Order something; never blocks, and does nothing if the worker is gone."""
+        ...
+
+    def poll(self, timeout_s: float) -> Sequence[Event]:
+        """What has happened; waits at most `timeout_s` for the first event."""
+        ...
+
+    def kill(self, slot: int) -> None:
+        """End a worker that does not listen any more; `Died` follows."""
+        ...
+
+    def close(self) -> None:
+        """Release what the engine holds; all workers are gone by now."""
+        ...
+
+
+class Channel(Protocol):
+    """A worker's end of the line to its supervisor."""
+
+    def receive(self, timeout_s: float) -> list[JsonObject] | None:
+        """Orders that have come; None once the supervisor is gone."""
+        ...
+
+    def send(self, message: JsonObject) -> None:
+        """Send a message; lost without a word if the supervisor is gone."""
+        ...
+
+
+class WorkerMain(Protocol):
+    """What an engine runs in each slot."""
+
+    def __call__(
+        self,
+        settings: WorkerSettings,
+        api_key: str,
+        channel: Channel,
+        *,
+        abandon: threading.Event,
+    ) -> None:
+        """Work until told to stop, or until the supervisor is gone."""
+        ...

@@ -1,0 +1,69 @@
+"""How fast a run goes: rates over the last minute and the time that is left.
+
+Only this session counts, so an estimate is right after a resume too.
+
+Floor: the run. Pure.
+"""
+
+import collections
+from dataclasses import dataclass
+
+from runner.records import Totals
+
+WINDOW_S = 60.0
+_LEAST_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    at_s: float
+    sent: int
+    tokens: int
+    finished: int
+
+
+class Pulse:
+    """Remembers the totals of the last minute."""
+
+    def __init__(self, now_s: float, totals: Totals) -> None:
+        self._samples = collections.deque([_sample(now_s, totals)])
+
+    def beat(self, now_s: float, totals: Totals) -> None:
+        """Add the totals of this moment."""
+        self._samples.append(_sample(now_s, totals))
+        while now_s - self._samples[1].at_s > WINDOW_S:
+            self._samples.popleft()
+
+    @property
+    def requests_per_minute(self) -> float | None:
+        """Requests begun a minute; None in the first seconds."""
+        return self._per_minute("sent")
+
+    @property
+    def tokens_per_minute(self) -> float | None:
+        """Input and output tokens a minute; None in the first seconds."""
+        return self._per_minute("tokens")
+
+    def eta_s(self, pending: int) -> float | None:
+        """Seconds until `pending` items are finished at this pace, if any is."""
+        per_minute = self._per_minute("finished")
+        if pending == 0:
+            return 0.0
+        return pending / per_minute * 60 if per_minute else None
+
+    def _per_minute(self, what: str) -> float | None:
+        first, last = self._samples[0], self._samples[-1]
+        elapsed_s = last.at_s - first.at_s
+        if elapsed_s < _LEAST_S:
+            return None
+        rise: int = getattr(last, what) - getattr(first, what)
+        return round(rise / elapsed_s * 60, 1)
+
+
+def _sample(now_s: float, totals: Totals) -> _Sample:
+    return _Sample(
+        now_s,
+        totals.sent,
+        totals.input_tokens + totals.output_tokens,
+        totals.valid + totals.invalid + totals.failed,
+    )

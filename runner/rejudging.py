@@ -1,0 +1,151 @@
+"""A new validity rule over stored answers: no request, no cost.
+
+Every answer an item ever got is judged again, oldest first; the first valid one
+wins. Outcomes that change are recorded in the supervisor's shard.
+
+Floor: the run.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from runner.answers import read_answer
+from runner.api_records import Changes, Progress, Rejudged
+from runner.changes import changed_config, identity_of
+from runner.checkpoint.entries import Attempt, Outcome
+from runner.checkpoint.history import history_of
+from runner.checkpoint.reading import RunReader
+from runner.checkpoint.shard import Shard
+from runner.clock import Clock
+from runner.errors import StoreError
+from runner.itemfile import ItemIndex, ItemReader
+from runner.opened import holding
+from runner.records import Answer, Item, OutcomeState, Verdict
+from runner.run_folder import INDEX, SUPERVISOR_SLOT
+from runner.task import Task, load_task
+from runner.walk import result_json
+
+JUDGING = "judging answers"
+_ZERO = Decimal(0)
+_RULES = ("task", "schema", "valid-regex", "choices", "reask-truncated")
+
+
+def rejudge(
+    run_folder: Path,
+    changes: Changes | None,
+    *,
+    clock: Clock,
+    on_progress: Progress | None,
+) -> Rejudged:
+    """Judge all stored answers by the rules as they are now.
+
+    Raises RunLocked while a session works on the run, TaskError for the rules.
+    """
+    with contextlib.ExitStack() as opened:
+        manifest = opened.enter_context(holding(run_folder, clock))
+        config = changed_config(manifest.config, changes)
+        manifest = manifest.with_shard(run_folder, SUPERVISOR_SLOT)
+        identity = identity_of(config)
+        known = {name: identity[name] for name in _RULES if name in identity}
+        kept = {n: t for n, t in manifest.identity.items() if n not in _RULES}
+        dataclasses.replace(manifest, config=config, identity={**kept, **known}).save(
+            run_folder
+        )
+        index = ItemIndex.open(run_folder / INDEX)
+        items = ItemReader(config.items_path, index, config.id_field)
+        opened.callback(items.close)
+        reader = RunReader(run_folder, manifest.run_id, list(manifest.shards))
+        opened.callback(reader.close)
+        shard = Shard(run_folder, SUPERVISOR_SLOT)
+        opened.callback(shard.close)
+        court = _Court(load_task(config.task), reader, shard, clock)
+        for row in range(len(index)):
+            court.try_item(items.read(row))
+            if on_progress:
+                on_progress(JUDGING, row + 1, len(index))
+        return court.result()
+
+
+class _Court:
+    """Judges item by item and counts what changed."""
+
+    def __init__(
+        self, task: Task, reader: RunReader, shard: Shard, clock: Clock
+    ) -> None:
+        self._task = task
+        self._reader = reader
+        self._shard = shard
+        self._clock = clock
+        self._judged = self._to_valid = self._to_invalid = 0
+        self._error: StoreError | None = None
+
+    def result(self) -> Rejudged:
+        """What changed, once all of it is on disk; StoreError if it is not."""
+        self._shard.close()
+        if self._error:
+            raise self._error
+        return Rejudged(
+            judged=self._judged,
+            changed_to_valid=self._to_valid,
+            changed_to_invalid=self._to_invalid,
+        )
+
+    def try_item(self, item: Item) -> None:
+        """Judge every answer of one item that has an outcome."""
+        found = self._reader.outcome(item.ref.number)
+        if found is None or found[0].answer is None:
+            return
+        attempts = self._reader.attempts(item.ref.number)
+        cases = [self._judge(item, a, body) for a, body in attempts if a.is_answer]
+        self._judged += len(cases)
+        chosen = next((c for c in cases if c.verdict.valid), cases[-1])
+        outcome = self._outcome(found[0], chosen, cases)
+        result = result_json(
+            outcome,
+            chosen.answer and self._task.result(item, chosen.answer),
+            chosen.answer,
+            chosen.attempt,
+            history_of([attempt for attempt, _ in attempts]),
+        )
+        if result != found[1]:
+            self._shard.record(outcome, result, found[0], self._heard)
+            self._count(found[0].state, outcome.state)
+
+    def _judge(self, item: Item, attempt: Attempt, body: bytes) -> "_Case":
+        answer = read_answer(attempt.endpoint, body)
+        return _Case(attempt, answer, self._task.judge(item, answer))
+
+    def _outcome(
+        self, old: Outcome, chosen: "_Case", cases: Sequence["_Case"]
+    ) -> Outcome:
+        invalid = [case.attempt for case in cases if not case.verdict.valid]
+        is_valid = bool(chosen.verdict.valid)
+        return dataclasses.replace(
+            old,
+            state=OutcomeState.VALID if is_valid else OutcomeState.INVALID,
+            generation=old.generation + 1,
+            answer=(chosen.attempt.slot, chosen.attempt.attempt),
+            invalid_answers=len(invalid),
+            invalid_answers_usd=sum((a.cost_usd or _ZERO for a in invalid), _ZERO),
+            reason=chosen.verdict.reason,
+            finished_unix_s=round(self._clock.unix_s(), 3),
+        )
+
+    def _heard(self, error: StoreError | None) -> None:
+        self._error = self._error or error
+
+    def _count(self, before: OutcomeState, after: OutcomeState) -> None:
+        self._to_valid += int(before is not after is OutcomeState.VALID)
+        self._to_invalid += int(before is not after is OutcomeState.INVALID)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Case:
+    """One stored answer and what the rules say of it now."""
+
+    attempt: Attempt
+    answer: Answer | None
+    verdict: Verdict

@@ -1,0 +1,20 @@
+"""What lies where in a run's folder.
+
+Floor: words.
+"""
+
+from pathlib import Path
+
+INDEX = "items.index"
+HEARTBEAT = "heartbeat.json"
+REJECTED = "rejected.jsonl"
+LOG = "runner.log"
+LEDGER = "simulator-ledger.jsonl"
+LIMITS = "limits.cell"
+SUPERVISOR_SLOT = 0
+"""The shard of outcomes that no worker wrote: poison, rejudged, removed."""
+
+
+def folder_of(state_dir: Path, run: str) -> Path:
+    """Where run `run` lives."""
+    return state_dir / run

@@ -1,0 +1,198 @@
+"""One start or resume, from the lock to the exported files.
+
+Floor: the run.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import logging.handlers
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from runner import engines
+from runner.api_records import Changes, Finish, Progress
+from runner.changes import changed_config, check_unchanged, identity_of
+from runner.checkpoint.manifest import Manifest
+from runner.clock import Clock
+from runner.concurrency import check_descriptors
+from runner.errors import RunChanged
+from runner.exporting import export_run
+from runner.finalizer import check_targets
+from runner.heartbeat import write_heartbeat
+from runner.itemfile import ItemIndex, digest_of
+from runner.opened import OpenRun, holding
+from runner.records import OutcomeState, RunState, RunStatus, Stop
+from runner.run_folder import INDEX, LOG
+from runner.signals import listening
+from runner.simulating import server_for
+from runner.supervisor import Supervisor
+from runner.survey import Survey
+
+_LOG_BYTES = 10_000_000
+_LOG_FILES = 10
+_log = logging.getLogger("runner.session")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What a session is to do besides going on."""
+
+    changes: Changes | None = None
+    accept_changes: bool = False
+    retry_failed: bool = False
+    retry_invalid: bool = False
+
+
+def work(
+    run_folder: Path,
+    *,
+    api_key: str,
+    wishes: Wishes,
+    clock: Clock,
+    on_status: Callable[[RunStatus], None],
+    on_progress: Progress | None,
+) -> Finish:
+    """Work on a run until it is finished or has to stop.
+
+    Raises RunLocked, RunChanged, StateDamaged, UsageError or StoreError before
+    anything is sent.
+    """
+    with contextlib.ExitStack() as opened:
+        manifest = opened.enter_context(holding(run_folder, clock))
+        manifest = _updated(run_folder, manifest, wishes, on_progress)
+        config = opened.enter_context(server_for(run_folder, manifest.config))
+        opened.enter_context(_logging_to(run_folder / LOG))
+        run = OpenRun(run_folder, manifest, config, api_key, clock, opened)
+        run.ask_anew(_states(wishes))
+        check_descriptors(run.decide_concurrency())
+        stop, status = _supervise(run, opened, on_status)
+    summary = None
+    if status.state is RunState.FINISHED:
+        summary = export_run(run_folder, on_progress=on_progress)
+    return Finish(stop=stop, status=status, summary=summary)
+
+
+def _supervise(
+    run: OpenRun,
+    opened: contextlib.ExitStack,
+    on_status: Callable[[RunStatus], None],
+) -> tuple[Stop | None, RunStatus]:
+    signals = opened.enter_context(listening(run.clock))
+    engine = engines.load(run.config.engine)
+    opened.callback(engine.close)
+    supervisor = Supervisor(run, engine, run.clock, signals, on_status)
+    run.begin_session(supervisor.totals())
+    _log.info("session begins: %d items to do", len(run.backlog))
+    stop = supervisor.work()
+    is_finished = supervisor.is_finished
+    if is_finished and signals.drain:
+        # A signal after the last item changes nothing.
+        stop = None
+    run.end_session(supervisor.totals(), stop)
+    run.mark(supervisor.totals_by_slot())
+    status = supervisor.status(RunState.FINISHED if is_finished else RunState.STOPPED)
+    write_heartbeat(run.folder, status)
+    on_status(status)
+    _log.info("session ends: %s", stop.message if stop else "every item has an outcome")
+    return stop, status
+
+
+def _updated(
+    run_folder: Path,
+    manifest: Manifest,
+    wishes: Wishes,
+    on_progress: Progress | None,
+) -> Manifest:
+    """The manifest with what was told anew; RunChanged if that is not accepted."""
+    config = changed_config(manifest.config, wishes.changes)
+    identity = identity_of(config)
+    check_unchanged(manifest.identity, identity, accept=wishes.accept_changes)
+    check_targets(config.output, items_path=config.items_path, written=manifest.outputs)
+    changed = dataclasses.replace(manifest, config=config, identity=identity)
+    if digest_of(config.items_path).sha256 != manifest.items_sha256:
+        changed = _with_items(run_folder, changed, wishes, on_progress)
+    elif identity != manifest.identity or config.pacing != manifest.config.pacing:
+        _resurvey_if_needed(run_folder, changed, manifest, on_progress)
+    if changed != manifest:
+        changed.save(run_folder)
+    return changed
+
+
+def _resurvey_if_needed(
+    run_folder: Path,
+    changed: Manifest,
+    manifest: Manifest,
+    on_progress: Progress | None,
+) -> None:
+    """Render every request again where another task or a new cap needs a check."""
+    cap = changed.config.pacing.max_cost_usd
+    if (
+        changed.identity != manifest.identity
+        or cap != manifest.config.pacing.max_cost_usd
+    ):
+        index = ItemIndex.open(run_folder / INDEX)
+        Survey(changed.config).scan(folder=None, known=index, on_progress=on_progress)
+
+
+def _with_items(
+    run_folder: Path,
+    manifest: Manifest,
+    wishes: Wishes,
+    on_progress: Progress | None,
+) -> Manifest:
+    before = ItemIndex.open(run_folder / INDEX)
+    survey = Survey(manifest.config)
+    found = survey.scan(
+        folder=run_folder if wishes.accept_changes else None,
+        known=before,
+        on_progress=on_progress,
+    )
+    difference = before.difference(found.index)
+    if not wishes.accept_changes and not difference.is_none:
+        lines = ", ".join(str(line) for line in difference.first_lines)
+        raise RunChanged(
+            f"{manifest.config.items_path} changed since this run began:"
+            f" {difference.unchanged:,} items unchanged, {difference.changed:,}"
+            f" changed, {difference.new:,} new, {difference.removed:,} removed"
+            + (f" (lines {lines})" if lines else ""),
+            "go on with --accept-changes (changed and new items are asked, removed"
+            " ones are left out), or put the file back",
+        )
+    found.index.save(run_folder / INDEX)
+    return dataclasses.replace(
+        manifest,
+        items=len(found.index),
+        items_sha256=found.digest.sha256,
+        items_bytes=found.digest.size,
+        next_number=found.next_number,
+    )
+
+
+def _states(wishes: Wishes) -> set[OutcomeState]:
+    states = set()
+    if wishes.retry_failed:
+        states.add(OutcomeState.FAILED)
+    if wishes.retry_invalid:
+        states.add(OutcomeState.INVALID)
+    return states
+
+
+@contextlib.contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Keep a log beside the run: at most 10 files of 10 MB, by one writer."""
+    path.touch(0o600)
+    handler = logging.handlers.RotatingFileHandler(
+        path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES - 1, encoding="utf-8"
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+    logger = logging.getLogger("runner")
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        handler.close()

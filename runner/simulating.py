@@ -1,0 +1,54 @@
+"""The embedded simulator of a run with `--simulate`.
+
+The manifest remembers "simulated" and the scenario, never the port: each session
+starts its own server, all of them on one ledger.
+
+Floor: the run. One of the two that may import the simulator.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from runner.config import Price, RunConfig, Service
+from runner.errors import UsageError
+from runner.run_folder import LEDGER
+
+_SEED = 1
+
+
+def simulated_service(service: Service) -> Service:
+    """The service with the simulator's own price table, where it is embedded."""
+    if service.scenario is None:
+        return service
+    from runner.simulator.prices import PRICES  # noqa: PLC0415 - only when simulating
+
+    prices = {
+        model: Price(input_usd=price[0], cached_input_usd=price[1], output_usd=price[2])
+        for model, price in PRICES.items()
+    }
+    return dataclasses.replace(
+        service, simulated=True, prices={**prices, **service.prices}
+    )
+
+
+@contextlib.contextmanager
+def server_for(run_folder: Path, config: RunConfig) -> Iterator[RunConfig]:
+    """The config with the base URL to use in this session."""
+    scenario = config.service.scenario
+    if scenario is None:
+        yield config
+        return
+    try:
+        from runner.simulator import launch  # noqa: PLC0415 - an optional extra
+    except ImportError as error:
+        raise UsageError(
+            "the simulator is not installed", "pip install 'runner[simulator]'"
+        ) from error
+    simulator = launch(scenario, run_folder / LEDGER, _SEED)
+    try:
+        service = dataclasses.replace(config.service, base_url=simulator.base_url)
+        yield dataclasses.replace(config, service=service)
+    finally:
+        simulator.stop()

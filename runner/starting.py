@@ -1,0 +1,135 @@
+"""How a run comes into being: everything is checked before anything is spent.
+
+Floor: the run.
+"""
+
+import contextlib
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from runner.api_records import Plan, Progress
+from runner.changes import identity_of
+from runner.checkpoint.manifest import Manifest, make_private, new_run_id
+from runner.clock import Clock
+from runner.concurrency import check_descriptors, concurrency_for
+from runner.config import RunConfig
+from runner.durable import sync_folder
+from runner.finalizer import check_targets
+from runner.itemfile import is_batch_file
+from runner.naming import check_name, free_name, refuse_known
+from runner.preflight import probe
+from runner.run_folder import INDEX, folder_of
+from runner.simulating import simulated_service
+from runner.survey import Survey
+
+
+def plan_run(config: RunConfig, on_progress: Progress | None) -> Plan:
+    """What a start would do; nothing is created, nothing sent, nobody asked."""
+    survey = Survey(_with_simulation(completed(config)))
+    found = survey.scan(folder=None, on_progress=on_progress)
+    assert survey.first is not None
+    return Plan(
+        items=len(found.index),
+        rejected=found.rejected.count,
+        first_request=survey.first.body,
+        input_tokens_estimate=survey.input_tokens_estimate,
+        worst_usd=survey.worst_usd,
+        price_source=survey.prices.describe(),
+    )
+
+
+def create_run(
+    config: RunConfig,
+    *,
+    name: str | None,
+    state_dir: Path,
+    new: bool,
+    clock: Clock,
+    on_progress: Progress | None,
+) -> Path:
+    """Check everything and create the run's folder; nothing is sent.
+
+    Raises UsageError and its kinds for what the user gave, RunExists where a run
+    of that name or on those items is there already, StateError for the folder.
+    """
+    name = check_name(name or config.items_path.stem)
+    if new:
+        name = free_name(state_dir, name)
+    else:
+        refuse_known(state_dir, name, config.items_path)
+    config = completed(config)
+    check_targets(config.output, items_path=config.items_path, written={})
+    config = _with_server(config)
+    with _building(state_dir, name) as folder:
+        found = Survey(config).scan(folder=folder, on_progress=on_progress)
+        check_descriptors(concurrency_for(config.pacing, len(found.index)))
+        found.index.save(folder / INDEX)
+        Manifest(
+            run=name,
+            run_id=new_run_id(),
+            created_unix_s=round(clock.unix_s(), 3),
+            config=config,
+            identity=identity_of(config),
+            items=len(found.index),
+            items_sha256=found.digest.sha256,
+            items_bytes=found.digest.size,
+            next_number=found.next_number,
+        ).save(folder)
+    return folder_of(state_dir, name)
+
+
+def completed(config: RunConfig) -> RunConfig:
+    """Paths made absolute (a resume may run elsewhere), the items' shape known."""
+    task, output = config.task, config.output
+    return dataclasses.replace(
+        config,
+        items_path=config.items_path.absolute(),
+        task=dataclasses.replace(
+            task,
+            batch=task.batch or is_batch_file(config.items_path),
+            prompt_path=task.prompt_path and task.prompt_path.absolute(),
+            task_path=task.task_path and task.task_path.absolute(),
+            schema_path=task.schema_path and task.schema_path.absolute(),
+        ),
+        output=dataclasses.replace(
+            output,
+            processed_path=output.processed_path.absolute(),
+            failed_path=output.failed_path.absolute(),
+            summary_path=output.summary_path.absolute(),
+        ),
+    )
+
+
+def _with_server(config: RunConfig) -> RunConfig:
+    """Make sure that something answers there; take over a simulator's prices."""
+    config = _with_simulation(config)
+    if config.service.scenario is not None:
+        return config
+    simulated = probe(config.service.base_url)
+    if not simulated:
+        return config
+    prices = {**simulated, **config.service.prices}
+    service = dataclasses.replace(config.service, simulated=True, prices=prices)
+    return dataclasses.replace(config, service=service)
+
+
+def _with_simulation(config: RunConfig) -> RunConfig:
+    return dataclasses.replace(config, service=simulated_service(config.service))
+
+
+@contextlib.contextmanager
+def _building(state_dir: Path, name: str) -> Iterator[Path]:
+    """A folder that becomes the run's once it is complete, or vanishes."""
+    make_private(state_dir)
+    target, folder = folder_of(state_dir, name), folder_of(state_dir, f".{name}.new")
+    shutil.rmtree(folder, ignore_errors=True)  # of a start that was killed
+    make_private(folder)
+    try:
+        yield folder
+        folder.rename(target)
+        sync_folder(state_dir)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise

@@ -1,0 +1,82 @@
+"""What is known of one item, and of the requests whose end nobody knows.
+
+Floor: the run.
+"""
+
+import contextlib
+import heapq
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+from runner.api_records import ItemStory, Unresolved
+from runner.checkpoint.manifest import Manifest
+from runner.checkpoint.reading import RunReader
+from runner.errors import UsageError
+from runner.itemfile import ItemIndex, ItemReader, id_text, possible_digests
+from runner.run_folder import INDEX
+
+_SHOWN = 10
+
+
+def unresolved_of(run_folder: Path) -> Unresolved:
+    """Requests that may have been billed without an answer, and their price."""
+    count, worst_usd, is_known = 0, Decimal(0), True
+    first: list[tuple[int, str]] = []
+    with _reading(run_folder) as (_, reader):
+        if reader.totals().open == 0:
+            return Unresolved(count=0, worst_usd=Decimal(0), first_items=())
+        for attempt in reader.unresolved():
+            count += 1
+            is_known &= attempt.worst_usd is not None
+            worst_usd += attempt.worst_usd or 0
+            first.append((attempt.number, id_text(attempt.item_id)))
+    return Unresolved(
+        count=count,
+        worst_usd=worst_usd if is_known else None,
+        first_items=tuple(text for _, text in heapq.nsmallest(_SHOWN, first)),
+    )
+
+
+def story_of(run_folder: Path, item: str) -> ItemStory:
+    """All attempts of one item, given by its id or as `line:N`; or UsageError."""
+    with _reading(run_folder) as (manifest, reader):
+        index = ItemIndex.open(run_folder / INDEX)
+        row = _row_of(index, item)
+        if row is None:
+            raise UsageError(
+                f"run {manifest.run} has no item {item!r}", "give its id, or line:N"
+            )
+        ref = index.ref(row)
+        config = manifest.config
+        items = ItemReader(config.items_path, index, config.id_field)
+        with contextlib.closing(items):
+            item_id = items.read(row).item_id
+        found = reader.outcome(ref.number)
+        return ItemStory(
+            item_id=item_id,
+            number=ref.number,
+            line=ref.line,
+            state=found[0].state if found else None,
+            reason=found[0].reason if found else None,
+            attempts=tuple(reader.attempts(ref.number)),
+            result=json.loads(found[1]) if found else None,
+        )
+
+
+def _row_of(index: ItemIndex, item: str) -> int | None:
+    kind, _, rest = item.partition(":")
+    if kind == "line" and rest.isdecimal():
+        wanted = int(rest)
+        return next((r for r in range(len(index)) if index.line(r) == wanted), None)
+    rows = (index.find_id(digest) for digest in possible_digests(item))
+    return next((row for row in rows if row is not None), None)
+
+
+@contextlib.contextmanager
+def _reading(run_folder: Path) -> Iterator[tuple[Manifest, RunReader]]:
+    manifest = Manifest.load(run_folder)
+    reader = RunReader(run_folder, manifest.run_id, list(manifest.shards))
+    with contextlib.closing(reader):
+        yield manifest, reader

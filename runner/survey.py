@@ -1,0 +1,102 @@
+"""Every item's request, rendered once before anything is sent.
+
+Finds what would go wrong at three in the morning: a missing field, a task file that
+raises on item 7, a request without a bound under a dollar cap.
+
+Floor: the run.
+"""
+
+import collections
+import contextlib
+from decimal import Decimal
+from pathlib import Path
+
+from runner.api_records import Progress
+from runner.config import RunConfig
+from runner.errors import UsageError
+from runner.itemfile import ItemIndex, RejectedFile, Scan, scan
+from runner.pricing import PriceBook
+from runner.records import Item, Request
+from runner.run_folder import REJECTED
+from runner.task import load_task
+from runner.wants import BYTES_PER_TOKEN
+
+READING = "reading items"
+_OUTPUT_LIMIT = collections.defaultdict(
+    lambda: "max_completion_tokens", {"/responses": "max_output_tokens"}
+)
+
+
+class Survey:
+    """One pass over the items, with the task and the prices at hand."""
+
+    def __init__(self, config: RunConfig) -> None:
+        """Load task and prices; raises TaskError or UsageError."""
+        self._config = config
+        self._task = load_task(config.task)
+        self.prices = PriceBook.for_service(config.service)
+        self.first: Request | None = None
+        self.input_tokens_estimate = 0
+        self.worst_usd: Decimal | None = Decimal(0)
+
+    def scan(
+        self,
+        *,
+        folder: Path | None,
+        known: ItemIndex | None = None,
+        on_progress: Progress | None = None,
+    ) -> Scan:
+        """Index the items and look at every request.
+
+        Args:
+            folder: Where lines left out (`--on-bad-line skip`) are listed.
+            known: The run's index so far: unchanged items keep their numbers.
+            on_progress: Told how many bytes are read.
+        """
+        config = self._config
+        with contextlib.ExitStack() as opened:
+            sink = folder and opened.enter_context(RejectedFile(folder / REJECTED))
+            return scan(
+                config.items_path,
+                id_field=config.id_field,
+                result_key=config.output.result_key,
+                on_bad_line=config.on_bad_line,
+                check=self._look_at,
+                on_progress=on_progress
+                and (lambda done, total: on_progress(READING, done, total)),
+                known=known,
+                on_rejected=sink.write if sink else None,
+            )
+
+    def _look_at(self, item: Item) -> None:
+        request = self._task.request_for(item)
+        self.first = self.first or request
+        self.input_tokens_estimate += request.body_bytes // BYTES_PER_TOKEN
+        worst_usd = self.prices.worst_case_usd(request)
+        if self._config.pacing.max_cost_usd is not None:
+            self._check_bounded(item, request, worst_usd)
+        if self.worst_usd is not None:
+            self.worst_usd = None if worst_usd is None else self.worst_usd + worst_usd
+
+    def _check_bounded(
+        self, item: Item, request: Request, worst_usd: Decimal | None
+    ) -> None:
+        where = f"{self._config.items_path}:{item.ref.line}"
+        if not self.prices.knows(request.model):
+            raise UsageError(
+                f"--max-cost needs a price, and that of {request.model} is unknown",
+                f"give it with --price {request.model}=INPUT,CACHED,OUTPUT"
+                " (USD per million tokens)",
+            )
+        if request.output_limit_tokens is None:
+            raise UsageError(
+                "--max-cost needs a bound, and the request has no limit of output"
+                f" tokens ({where})",
+                f"set one, e.g. --param {_OUTPUT_LIMIT[request.path]}=500",
+            )
+        if worst_usd is None:
+            raise UsageError(
+                "--max-cost needs a bound, and the request holds parts (images, files,"
+                f" server tools) whose tokens cannot be bounded ({where})",
+                "leave --max-cost out",
+            )

@@ -1,0 +1,354 @@
+"""One item from request to recorded outcome: the heart.
+
+    1 task.request_for      what to ask
+    2 limiter.reserve       waits: requests, tokens, dollars
+    3 shard.begin           "about to spend" is on disk before the send
+    4 client.call           the only network call
+    5 shard.settle          what came back is on disk before anything judges it
+    6 limiter.answered      corrects the estimates
+    7 task.judge            verdict: pure, repeatable, free
+    8 retrying              again (go to 2), or finish
+    9 shard.record          the outcome
+
+Floor: the work. Knows the doors and rules, not who runs it.
+"""
+
+import dataclasses
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from runner.answers import read_answer
+from runner.checkpoint.entries import Attempt, Outcome, settled
+from runner.checkpoint.history import History
+from runner.checkpoint.shard import Shard
+from runner.client import Client
+from runner.clock import Clock
+from runner.config import Pacing
+from runner.errors import StoreError, TaskError
+from runner.limiter import Limiter, Permit, Refusal, RefusalKind
+from runner.pricing import PriceBook
+from runner.records import (
+    Answer,
+    AttemptState,
+    Failure,
+    Item,
+    JsonObject,
+    OutcomeState,
+    Reply,
+    Stop,
+    StopKind,
+    Usage,
+    Verdict,
+)
+from runner.retrying import (
+    PENDING,
+    Step,
+    decide_on_failure,
+    decide_on_verdict,
+    retrying,
+)
+from runner.task import Task
+from runner.wants import want_for
+
+_STOPS = {
+    RefusalKind.BUDGET: StopKind.BUDGET,
+    RefusalKind.GIVEN_UP: StopKind.OUTAGE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a worker has opened for all walks of its process."""
+
+    run_id: str
+    slot: int
+    task: Task
+    limiter: Limiter
+    shard: Shard
+    client: Client
+    prices: PriceBook
+    clock: Clock
+    pacing: Pacing
+    stop: threading.Event
+    """Set: start nothing new."""
+    stored_reply: Callable[[int, int, int], tuple[Attempt, bytes]]
+    """Slot, item number, attempt → what is on disk of it."""
+    flights: dict[tuple[int, int], float]
+    """Item number and attempt → monotonic second it was sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a walk ended."""
+
+    outcome: Outcome | None = None
+    """None: the item stays pending."""
+    result: bytes = b""
+    replaces: Outcome | None = None
+    stop: Stop | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    is_rejected: bool = False
+    """Failed because the server refused the request itself."""
+
+
+class Walk:
+    """One item's way; used by one thread, once."""
+
+    def __init__(self, item: Item, history: History, tools: Tools) -> None:
+        self._item = item
+        self._tools = tools
+        self._past = history
+        self._failed_s: list[float] = []
+        self._answer: tuple[Answer | None, Attempt] | None = None
+        self._verdicts: list[Verdict] = []
+        self._failure: Failure | None = None
+
+    def to_end(self) -> Ending:
+        """Walk until the item has an outcome, the run stops, or it drains."""
+        try:
+            self._request = self._tools.task.request_for(self._item)
+            step = self._walk()
+        except TaskError as error:
+            step = Step(finish=OutcomeState.FAILED, reason=str(error))
+        except StoreError as error:
+            step = Step(stop=_store_failed(error))
+        return self._ending(step)
+
+    def _walk(self) -> Step:
+        self._prepare()
+        if self._past.unjudged:
+            step = self._judge_stored(*self._past.unjudged)
+            if not step.again:
+                return step
+        return retrying(self._step, stop=self._tools.stop, clock=self._tools.clock)
+
+    def _prepare(self) -> None:
+        request = self._request
+        body = json.dumps(request.body, sort_keys=True, allow_nan=False).encode("ascii")
+        self._digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+        self._worst_usd = self._tools.prices.worst_case_usd(request)
+        self._want = want_for(
+            request,
+            number=self._item.ref.number,
+            worst_usd=self._worst_usd,
+            token_ratio=self._tools.limiter.token_ratio(),
+        )
+
+    def _step(self) -> Step:
+        permit = self._tools.limiter.reserve(self._want, self._tools.stop)
+        if isinstance(permit, Refusal):
+            return self._refused(permit)
+        attempt = self._begin(permit)
+        # Stop, a fleet-wide pause, or a second that went by while it was recorded
+        # (a slow disk, a suspended machine) make a permit stale.
+        if not self._tools.limiter.is_fresh(permit) or self._tools.stop.is_set():
+            self._settle(attempt, _unsent(attempt), b"")
+            self._tools.limiter.give_back(permit)
+            return Step(again=True)
+        return self._received(attempt, permit, self._call(attempt))
+
+    def _begin(self, permit: Permit) -> Attempt:
+        ref = self._item.ref
+        attempt = Attempt(
+            number=ref.number,
+            item_id=self._item.item_id,
+            fingerprint=ref.fingerprint.hex(),
+            attempt=self._past.next_attempt,
+            slot=self._tools.slot,
+            started_unix_s=round(self._tools.clock.unix_s(), 3),
+            endpoint=self._request.endpoint,
+            request_digest=self._digest,
+            worst_usd=self._worst_usd,
+            is_retry=self._past.requests > 0,
+            failures_before=self._failures,
+            supersedes=self._past.unresolved,
+        )
+        try:
+            self._tools.shard.begin(attempt)
+        except StoreError:
+            self._tools.limiter.give_back(permit)
+            raise
+        self._past = dataclasses.replace(self._past, next_attempt=attempt.attempt + 1)
+        return attempt
+
+    def _call(self, attempt: Attempt) -> Reply:
+        flight = (attempt.number, attempt.attempt)
+        self._tools.flights[flight] = self._tools.clock.monotonic_s()
+        try:
+            # Joins our ledger with the server's: paid-twice can be computed.
+            request_id = f"{self._tools.run_id}-{flight[0]}-{flight[1]}"
+            return self._tools.client.call(self._request, request_id)
+        finally:
+            del self._tools.flights[flight]
+
+    def _received(self, attempt: Attempt, permit: Permit, reply: Reply) -> Step:
+        if reply.failure:
+            return self._failed(attempt, permit, reply, reply.failure)
+        answer = read_answer(self._request.endpoint, reply.body)
+        usage = answer.usage if answer else None
+        cost_usd = self._cost_usd(answer)
+        done = settled(
+            attempt,
+            reply,
+            usage=usage,
+            cost_usd=cost_usd,
+            model=answer.model if answer else None,
+            failure_counts=False,
+        )
+        self._settle(attempt, done, reply.body)
+        self._tools.limiter.answered(permit, reply.headers, usage, cost_usd)
+        self._count_sent(usage, cost_usd)
+        return self._judged(answer, done)
+
+    def _cost_usd(self, answer: Answer | None) -> Decimal | None:
+        request = self._request
+        if answer is None:
+            return None
+        return self._tools.prices.cost_usd(request.endpoint, answer, request.model)
+
+    def _failed(
+        self, attempt: Attempt, permit: Permit, reply: Reply, failure: Failure
+    ) -> Step:
+        worst_usd = self._worst_usd or Decimal(0)
+        counts = self._tools.limiter.failed(
+            permit,
+            failure,
+            reply.headers,
+            committed_usd=worst_usd if failure.possibly_billed else Decimal(0),
+        )
+        done = settled(
+            attempt, reply, usage=None, cost_usd=None, model=None, failure_counts=counts
+        )
+        self._settle(attempt, done, reply.body)
+        if done.state is not AttemptState.NOT_SENT:
+            self._past = dataclasses.replace(
+                self._past, requests=self._past.requests + 1, unresolved=()
+            )
+        if counts:
+            self._failed_s.append(self._tools.clock.monotonic_s())
+        self._failure = failure
+        return decide_on_failure(failure, self._failures, self._tools.pacing)
+
+    @property
+    def _failures(self) -> int:
+        """Failures that count: not those of an outage that was seen since."""
+        self._failed_s = self._tools.limiter.forgiven(self._failed_s)
+        return self._past.failures + len(self._failed_s)
+
+    def _settle(self, begun: Attempt, done: Attempt, body: bytes) -> None:
+        self._tools.shard.settle(begun, done, body)
+
+    def _count_sent(self, usage: Usage | None, cost_usd: Decimal | None) -> None:
+        past = self._past
+        total_usd = None
+        if past.cost_usd is not None and cost_usd is not None:
+            total_usd = past.cost_usd + cost_usd
+        self._past = dataclasses.replace(
+            past,
+            requests=past.requests + 1,
+            unresolved=(),
+            usage=past.usage + (usage or Usage()),
+            cost_usd=total_usd,
+        )
+
+    def _judge_stored(self, slot: int, number: int) -> Step:
+        """Judge a reply that was paid for before; nothing is sent."""
+        attempt, body = self._tools.stored_reply(slot, self._item.ref.number, number)
+        return self._judged(read_answer(self._request.endpoint, body), attempt)
+
+    def _judged(self, answer: Answer | None, attempt: Attempt) -> Step:
+        verdict = self._tools.task.judge(self._item, answer)
+        self._answer = (answer, attempt)
+        self._verdicts.append(verdict)
+        if not verdict.valid:
+            past = self._past
+            self._past = dataclasses.replace(
+                past,
+                answers=past.answers + 1,
+                invalid_answers=past.invalid_answers + 1,
+                invalid_usd=past.invalid_usd + (attempt.cost_usd or 0),
+                unjudged=None,
+            )
+        return decide_on_verdict(verdict, self._past.answers, self._tools.pacing)
+
+    def _refused(self, refusal: Refusal) -> Step:
+        if refusal.kind is RefusalKind.STOPPED:
+            return PENDING
+        if refusal.kind is RefusalKind.TOO_LARGE:
+            return Step(finish=OutcomeState.FAILED, reason=refusal.message)
+        return Step(stop=Stop(kind=_STOPS[refusal.kind], message=refusal.message))
+
+    def _ending(self, step: Step) -> Ending:
+        verdicts = tuple(self._verdicts)
+        if step.finish is None:
+            return Ending(stop=step.stop, verdicts=verdicts)
+        outcome = self._outcome(step.finish, step.reason)
+        return Ending(
+            outcome=outcome,
+            result=self._result(outcome),
+            replaces=self._past.replaces,
+            verdicts=verdicts,
+            is_rejected=self._failure is not None and self._answer is None,
+        )
+
+    def _outcome(self, state: OutcomeState, reason: str | None) -> Outcome:
+        past, ref = self._past, self._item.ref
+        answered = self._answer and self._answer[1]
+        return Outcome(
+            number=ref.number,
+            item_id=self._item.item_id,
+            fingerprint=ref.fingerprint.hex(),
+            state=state,
+            generation=past.replaces.generation + 1 if past.replaces else 0,
+            last_attempt=past.next_attempt - 1,
+            answer=(answered.slot, answered.attempt) if answered else None,
+            requests=past.requests,
+            invalid_answers=past.invalid_answers,
+            invalid_answers_usd=past.invalid_usd,
+            reason=reason,
+            finished_unix_s=round(self._tools.clock.unix_s(), 3),
+        )
+
+    def _result(self, outcome: Outcome) -> bytes:
+        answer, attempt = self._answer or (None, None)
+        response = answer and self._tools.task.result(self._item, answer)
+        return result_json(outcome, response, answer, attempt, self._past)
+
+
+def result_json(
+    outcome: Outcome,
+    response: Any,
+    answer: Answer | None,
+    attempt: Attempt | None,
+    past: History,
+) -> bytes:
+    """The object that an exported line carries, as ASCII JSON.
+
+    ASCII, because an answer may hold a lone surrogate, which UTF-8 cannot.
+    """
+    cost_usd = past.cost_usd
+    result: JsonObject = {
+        "response": response,
+        "valid": outcome.state is OutcomeState.VALID,
+        "requests": outcome.requests,
+        "reason": outcome.reason,
+        "model": answer and answer.model,
+        "finish_reason": answer and answer.finish_reason,
+        "usage": past.usage.to_json(),
+        "cost_usd": None if cost_usd is None else format(cost_usd, "f"),
+        "request_id": attempt and attempt.request_id,
+    }
+    return json.dumps(result, separators=(",", ":")).encode("ascii")
+
+
+def _unsent(attempt: Attempt) -> Attempt:
+    return dataclasses.replace(attempt, state=AttemptState.NOT_SENT)
+
+
+def _store_failed(error: StoreError) -> Stop:
+    return Stop(kind=StopKind.STORE, message=error.message, hint=error.hint)

@@ -1,0 +1,265 @@
+"""One worker: opens its tools, runs threads, listens to its supervisor.
+
+The main thread reads orders, enforces deadlines and reports counts; the threads
+walk items; the shard's committer records. When the supervisor is gone, nothing new
+starts, and what is in flight is finished and recorded.
+
+Floor: the work. Knows the doors and rules, not which engine runs it.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import threading
+import traceback
+from collections.abc import Iterator
+
+from runner.checkpoint.entries import Attempt
+from runner.checkpoint.history import History
+from runner.checkpoint.locks import Presence
+from runner.checkpoint.reading import ShardReader
+from runner.checkpoint.shard import Shard
+from runner.client import Client, ClientSettings
+from runner.clock import Clock, SystemClock
+from runner.errors import ItemFileError, RunnerError, StoreError
+from runner.itemfile import ItemIndex, ItemReader
+from runner.limiter import Limiter
+from runner.outbox import Outbox
+from runner.pricing import PriceBook
+from runner.protocols import Channel, WorkerSettings
+from runner.records import JsonObject, Stop, StopKind
+from runner.run_folder import INDEX
+from runner.task import load_task
+from runner.walk import Ending, Tools, Walk
+from runner.wants import ceilings_of, place_of
+
+_TICK_S = 0.05
+_SLOWEST_SHOWN = 3
+_ABANDON_GRACE_S = 1.0
+
+
+def work(
+    settings: WorkerSettings,
+    api_key: str,
+    channel: Channel,
+    *,
+    abandon: threading.Event,
+) -> None:
+    """Work in one slot until told to stop, or until the supervisor is gone."""
+    try:
+        with contextlib.ExitStack() as opened:
+            worker = Worker(settings, api_key, channel, opened, SystemClock())
+            worker.run(abandon)
+    except RunnerError as error:
+        stop = Stop(kind=_kind_of(error), message=error.message, hint=error.hint)
+        channel.send({"is": "stop", **dataclasses.asdict(stop)})
+    except Exception:
+        channel.send({"is": "crash", "traceback": traceback.format_exc()})
+        raise
+    channel.send({"is": "bye"})
+
+
+class Worker:
+    """One slot's threads and tools."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        api_key: str,
+        channel: Channel,
+        opened: contextlib.ExitStack,
+        clock: Clock,
+    ) -> None:
+        """Open everything; what has to be closed goes onto `opened`."""
+        self._channel = channel
+        self._clock = clock
+        self._threads_most = settings.threads
+        self._threads: list[threading.Thread] = []
+        self._queue: collections.deque[tuple[int, History]] = collections.deque()
+        self._queued = threading.Condition()
+        self._idle = 0
+        self._stop = threading.Event()
+        # Before anything is read or sent: a starter waits for orphans on it.
+        presence = Presence(settings.run_folder)
+        opened.callback(presence.release)
+        self._items = _open_items(settings, opened)
+        self._tools = _open_tools(settings, api_key, clock, self._stop, opened)
+        self._outbox = Outbox(self._tools.shard, self._stop)
+
+    def run(self, abandon: threading.Event) -> None:
+        """Listen, watch and report until all is done."""
+        self._channel.send({"is": "ready"})
+        while not self._stop.is_set():
+            self._listen(abandon)
+            self._tick()
+        self._drain(abandon)
+
+    def _listen(self, abandon: threading.Event) -> None:
+        orders = self._channel.receive(_TICK_S)
+        if orders is None:
+            self._halt()
+            return
+        for order in orders:
+            self._obey(order, abandon)
+
+    def _obey(self, order: JsonObject, abandon: threading.Event) -> None:
+        match order["do"]:
+            case "work":
+                self._take(order)
+            case "drain":
+                self._halt()
+            case "abandon":
+                abandon.set()
+                self._halt()
+
+    def _take(self, order: JsonObject) -> None:
+        histories = order["histories"]
+        for row in order["rows"]:
+            stored = histories.get(str(row))
+            history = History.from_json(stored) if stored else History()
+            with self._queued:
+                self._queue.append((row, history))
+                self._queued.notify()
+        self._grow()
+
+    def _grow(self) -> None:
+        wanted = len(self._queue) - self._idle
+        for _ in range(min(wanted, self._threads_most - len(self._threads))):
+            name = f"caller {len(self._threads)}"
+            thread = threading.Thread(target=self._call_items, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _halt(self) -> None:
+        self._stop.set()
+        with self._queued:
+            self._queued.notify_all()
+
+    def _tick(self) -> None:
+        self._tools.client.enforce_deadlines()
+        message = self._outbox.collect(self._slowest())
+        if message:
+            pace = self._tools.limiter.pace()
+            message["waiting_for"] = pace.waiting_for
+            self._channel.send(message)
+        if self._tools.shard.failure:
+            error = self._tools.shard.failure
+            stop = Stop(kind=StopKind.STORE, message=error.message, hint=error.hint)
+            self._outbox.stop(stop)
+
+    def _drain(self, abandon: threading.Event) -> None:
+        """Wait for what is in flight; everything received is recorded."""
+        self._halt()
+        while any(thread.is_alive() for thread in self._threads):
+            self._listen(abandon)
+            self._tick()
+            if abandon.is_set():
+                self._clock.wait(threading.Event(), _ABANDON_GRACE_S)
+                break
+        self._tools.shard.close()
+        self._tick()
+
+    def _slowest(self) -> list[list[float]]:
+        now_s = self._clock.monotonic_s()
+        flights = sorted(self._tools.flights.copy().items(), key=lambda f: f[1])
+        return [
+            [number, attempt, round(now_s - sent_s, 1)]
+            for (number, attempt), sent_s in flights[:_SLOWEST_SHOWN]
+        ]
+
+    def _call_items(self) -> None:
+        for row, history in self._assigned():
+            try:
+                ending = self._walk(row, history)
+            except ItemFileError as error:
+                self._outbox.stop(
+                    Stop(kind=StopKind.ITEMS, message=error.message, hint=error.hint)
+                )
+                return
+            except Exception:  # noqa: BLE001 - the thread's last word goes to the log
+                self._outbox.crashed(traceback.format_exc())
+                return
+            self._outbox.take(row, ending)
+
+    def _assigned(self) -> Iterator[tuple[int, History]]:
+        while True:
+            with self._queued:
+                self._idle += 1
+                while not self._queue and not self._stop.is_set():
+                    self._queued.wait()
+                self._idle -= 1
+                if self._stop.is_set():
+                    return
+                assignment = self._queue.popleft()
+            yield assignment
+
+    def _walk(self, row: int, history: History) -> Ending:
+        return Walk(self._items.read(row), history, self._tools).to_end()
+
+
+def _open_items(settings: WorkerSettings, opened: contextlib.ExitStack) -> ItemReader:
+    index = ItemIndex.open(settings.run_folder / INDEX)
+    config = settings.config
+    items = ItemReader(config.items_path, index, config.id_field)
+    opened.callback(items.close)
+    return items
+
+
+def _open_tools(
+    settings: WorkerSettings,
+    api_key: str,
+    clock: Clock,
+    stop: threading.Event,
+    opened: contextlib.ExitStack,
+) -> Tools:
+    config = settings.config
+    shard = Shard(settings.run_folder, settings.slot)
+    opened.callback(shard.close)
+    limiter = Limiter(
+        place_of(settings.run_folder, settings.key_cell, settings.slot),
+        ceilings_of(config.pacing),
+        clock,
+    )
+    opened.callback(limiter.close)
+    client = Client(
+        ClientSettings(
+            base_url=config.service.base_url,
+            organization=config.service.organization,
+            project=config.service.project,
+            timeout_s=config.pacing.timeout_s,
+            connections=settings.threads,
+            run=settings.run_id,
+        ),
+        api_key,
+        clock,
+    )
+    opened.callback(client.close)
+
+    def stored_reply(slot: int, number: int, attempt: int) -> tuple[Attempt, bytes]:
+        reader = ShardReader(settings.run_folder, slot)
+        with contextlib.closing(reader):
+            found = reader.attempt(number, attempt)
+        if found is None:
+            raise StoreError(f"attempt {attempt} of item {number} is not on disk")
+        return found
+
+    return Tools(
+        run_id=settings.run_id,
+        slot=settings.slot,
+        task=load_task(config.task),
+        limiter=limiter,
+        shard=shard,
+        client=client,
+        prices=PriceBook.for_service(config.service),
+        clock=clock,
+        pacing=config.pacing,
+        stop=stop,
+        stored_reply=stored_reply,
+        flights={},
+    )
+
+
+def _kind_of(error: RunnerError) -> StopKind:
+    if isinstance(error, StoreError):
+        return StopKind.STORE
+    return StopKind.ITEMS if isinstance(error, ItemFileError) else StopKind.WORKERS
