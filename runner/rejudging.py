@@ -61,7 +61,7 @@ def rejudge(
         opened.callback(reader.close)
         shard = Shard(run_folder, SUPERVISOR_SLOT)
         opened.callback(shard.close)
-        court = _Court(load_task(config.task), reader, shard, clock)
+        court = _Court(load_task(config.task, config.items_path), reader, shard, clock)
         for row in range(len(index)):
             court.try_item(items.read(row))
             if on_progress:

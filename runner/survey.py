@@ -33,7 +33,7 @@ class Survey:
     def __init__(self, config: RunConfig) -> None:
         """Load task and prices; raises TaskError or UsageError."""
         self._config = config
-        self._task = load_task(config.task)
+        self._task = load_task(config.task, config.items_path)
         self.prices = PriceBook.for_service(config.service)
         self.first: Request | None = None
         self.input_tokens_estimate = 0

@@ -246,7 +246,7 @@ def _open_tools(
     return Tools(
         run_id=settings.run_id,
         slot=settings.slot,
-        task=load_task(config.task),
+        task=load_task(config.task, config.items_path),
         limiter=limiter,
         shard=shard,
         client=client,

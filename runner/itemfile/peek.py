@@ -1,6 +1,7 @@
 """Does this file look like an OpenAI Batch-API input file?
 
-Looks at the first line that is not blank; `scan` makes sure of all the others.
+Looks at the first line that can be an item, as `scan` would; `scan` makes sure
+of all the others and says what is wrong with those passed over.
 Floor: room (itemfile).
 """
 
@@ -17,13 +18,10 @@ def is_batch_file(path: Path) -> bool:
     """True when the first item is a Batch-API request; raises ItemFileError."""
     with open_items(path) as file:
         for _, _, _, raw in lines_of(HashedSource(file, path), path):
-            if raw is None or raw.strip():
-                return raw is not None and _is_batch(raw)
+            if raw is None:
+                continue
+            try:
+                return is_batch_line(parse(raw))
+            except BadLine:
+                continue  # blank, or left out by --on-bad-line skip
     return False
-
-
-def _is_batch(raw: bytes) -> bool:
-    try:
-        return is_batch_line(parse(raw))
-    except BadLine:
-        return False  # the scan says what is wrong with it, and where

@@ -1,0 +1,122 @@
+"""How does a request travel? One connection for each calling thread.
+
+httpcore's pool scans all its connections and requests under one lock at every
+call; with hundreds of threads that scan costs more than the call. A thread that
+has a pool of one to itself never waits there, and its socket is known.
+
+Floor: doors and rules. Knows flights and proxies.
+"""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+
+import httpx2
+
+from runner.client.flights import Flight
+
+MOST_BODY_BYTES = 256 * 1024 * 1024
+"""No answer is near this; the store refuses more."""
+_KEEPALIVE_S = 30.0
+"""Shorter than servers' own: a request sent into a connection that is just being
+closed is lost, possibly billed."""
+
+
+class _Lane:
+    """One thread's connection and the call it is on."""
+
+    def __init__(self, transport: httpx2.HTTPTransport) -> None:
+        self.transport = transport
+        self.socket: socket.socket | None = None
+        self.flight: Flight | None = None
+
+
+class LaneTransport(httpx2.BaseTransport):
+    """Sends each thread's requests over that thread's own connection."""
+
+    def __init__(self, tls: ssl.SSLContext, proxy: httpx2.Proxy | None) -> None:
+        self._tls = tls
+        self._proxy = proxy
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._lanes: dict[threading.Thread, _Lane] = {}
+        # A proxy that cannot be used is found now, not at the first call.
+        self._lane()
+
+    def board(self, started_s: float, limit_s: float) -> Flight:
+        """Begin a call on this thread's connection."""
+        lane = self._lane()
+        lane.flight = Flight(started_s, limit_s, lane.socket)
+        return lane.flight
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send the request of the flight this thread has boarded."""
+        lane = self._lane()
+        flight = lane.flight
+        assert flight is not None, "board() comes before a send"
+        request.extensions = {**request.extensions, "trace": flight.observe}
+        try:
+            response = lane.transport.handle_request(request)
+        finally:
+            lane.socket = flight.socket
+        # A load balancer's cookie would be sent along by every other thread.
+        response.headers.pop("set-cookie", None)
+        flight.status = response.status_code
+        flight.headers = response.headers.multi_items()
+        assert isinstance(response.stream, httpx2.SyncByteStream)
+        response.stream = _Recorded(response.stream, flight)
+        return response
+
+    def close(self) -> None:
+        """Close all connections; the threads have ended, or will fail."""
+        with self._lock:
+            lanes = list(self._lanes.values())
+            self._lanes.clear()
+        for lane in lanes:
+            lane.transport.close()
+
+    def _lane(self) -> _Lane:
+        lane: _Lane | None = getattr(self._local, "lane", None)
+        if lane is None:
+            lane = self._local.lane = _Lane(self._transport())
+            with self._lock:
+                gone = [thread for thread in self._lanes if not thread.is_alive()]
+                closing = [self._lanes.pop(thread) for thread in gone]
+                self._lanes[threading.current_thread()] = lane
+            for old in closing:
+                old.transport.close()
+        return lane
+
+    def _transport(self) -> httpx2.HTTPTransport:
+        one = httpx2.Limits(
+            max_connections=1,
+            max_keepalive_connections=1,
+            keepalive_expiry=_KEEPALIVE_S,
+        )
+        return httpx2.HTTPTransport(
+            verify=self._tls, limits=one, proxy=self._proxy, retries=0
+        )
+
+
+class _Recorded(httpx2.SyncByteStream):
+    """Keeps what has come of a body, for the case that the rest never comes."""
+
+    def __init__(self, stream: httpx2.SyncByteStream, flight: Flight) -> None:
+        self._stream = stream
+        self._flight = flight
+
+    def __iter__(self) -> Iterator[bytes]:
+        received = 0
+        for chunk in self._stream:
+            received += len(chunk)
+            if received > MOST_BODY_BYTES:
+                self._flight.chunks.clear()
+                raise httpx2.ReadError(
+                    f"the answer is longer than {MOST_BODY_BYTES >> 20} MiB"
+                )
+            self._flight.chunks.append(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()

@@ -1,0 +1,57 @@
+"""What has come back? A status and bytes: an answer, or which failure.
+
+Floor: doors and rules. Knows failures, error shapes and answers.
+"""
+
+from runner.answers import parse_body
+from runner.client import failures
+from runner.client.error_shapes import ErrorBody, error_in_answer, read_error
+from runner.client.flights import Flight
+from runner.records import Failure, FailureKind
+
+_SUCCESS = range(200, 300)
+
+
+def failure_in(status: int, body: bytes, flight: Flight) -> Failure | None:
+    """Return why a whole reply is no answer; None when it is one."""
+    if status not in _SUCCESS:
+        return _refused(status, _redirect(flight) or read_error(body))
+    parsed = parse_body(body)
+    error = error_in_answer(parsed)
+    if error is not None:
+        return _refused(status, error)
+    if parsed is not None:
+        return None
+    if flight.cut_by is not None:
+        # A body without a length ends where its connection ends: we ended it.
+        return failures.cut_by_us(flight)
+    return Failure(
+        kind=FailureKind.GARBLED,
+        message=f"HTTP {status} and {len(body)} bytes that are no JSON object"
+        f" ({dict(flight.headers).get('content-type', 'of unknown type')})",
+        status=status,
+        possibly_billed=True,
+    )
+
+
+def _redirect(flight: Flight) -> ErrorBody | None:
+    """Say where a redirect goes, without its query: that may hold anything."""
+    location = dict(flight.headers).get("location")
+    if location is None:
+        return None
+    return ErrorBody(message=f"to {location.partition('?')[0]}")
+
+
+def _refused(status: int, error: ErrorBody) -> Failure:
+    rule = failures.of_reply(status, error)
+    code = error.code or error.type
+    said = [f"HTTP {status}", *([code] if code else [])]
+    if error.status not in (None, status):
+        said.insert(1, f"{error.status} inside")
+    return Failure(
+        kind=rule.kind,
+        message=f"{rule.says} ({', '.join(said)}): {error.message or 'no message'}",
+        status=status,
+        code=code,
+        possibly_billed=rule.possibly_billed,
+    )

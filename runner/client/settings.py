@@ -1,0 +1,23 @@
+"""To whom does a worker talk? What a Client is told, free of secrets.
+
+Floor: doors and rules. Knows nobody.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """Whom to call and for how long to wait; plain JSON, no key in it."""
+
+    base_url: str
+    organization: str | None
+    """None: OPENAI_ORG_ID, when it is set, as the SDK reads it."""
+    project: str | None
+    """None: OPENAI_PROJECT_ID, when it is set, as the SDK reads it."""
+    timeout_s: float
+    """Deadline of one call, connection and body included."""
+    connections: int
+    """Calls in flight at most: a connection, and a descriptor, for each."""
+    run: str
+    """Whose client it is, for messages."""

@@ -1,0 +1,235 @@
+"""How do recorded outcomes become the three files?
+
+One pass in line order; memory does not grow with the items. The summary comes
+last and names the digests of the other two, so that a set of files from two
+exports gives itself away. Sends nothing, records nothing.
+Floor: room (finalizer); knows checkpoint, itemfile, summary.
+"""
+
+import collections
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from runner.checkpoint.entries import Outcome
+from runner.checkpoint.manifest import Manifest
+from runner.checkpoint.reading import RunReader
+from runner.config import Output
+from runner.finalizer.batchlines import BatchLines, needs_own_custom_ids
+from runner.finalizer.itemlines import ItemLines
+from runner.finalizer.linefile import LineFile
+from runner.finalizer.lineorder import outcomes_in_line_order
+from runner.finalizer.sessions import session_summaries
+from runner.itemfile import ItemIndex, ItemReader, RejectedLine, read_rejected
+from runner.records import OutcomeState, RunState
+from runner.run_folder import REJECTED
+from runner.summary import Summary, WrittenFile
+
+_TOLD_EVERY_ROWS = 4_096
+_AT_WORK = (RunState.RUNNING, RunState.DRAINING)
+
+
+def export(  # noqa: PLR0913 - what there is, where it goes, and what only the caller knows
+    *,
+    run_folder: Path,
+    manifest: Manifest,
+    index: ItemIndex,
+    items: ItemReader,
+    reader: RunReader,
+    output: Output,
+    batch: bool = False,
+    state: RunState,
+    stopped_because: str | None,
+    price_source: str,
+    now_unix_s: float,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Write processed, failed and summary; the same state gives the same bytes.
+
+    Each target is the old file or the complete new one, whatever happens. Pending
+    items are in neither. The result's key is the run's own: that no item has it
+    was checked when the run began.
+
+    Args:
+        run_folder: The run's folder, for its rejected lines.
+        manifest: The run.
+        index: Its items.
+        items: Their bytes.
+        reader: What is recorded.
+        output: Where the three files go; `check_targets` comes before.
+        batch: Write OpenAI Batch-API output lines instead of items.
+        state: What the run is doing: at work, open attempts are also in flight.
+        stopped_because: Why it stopped early.
+        price_source: Where its prices are from.
+        now_unix_s: How long a session at work has lasted; of no effect otherwise.
+        on_progress: Called with rows done and rows in all.
+
+    Raises:
+        OutputError: A target cannot be written.
+        StateDamaged: What is recorded does not belong to the items, or is altered.
+        ItemFileError: The items file changed.
+    """
+    lines = _batch_lines(manifest, items, reader) if batch else None
+    written = _write(
+        lines or _item_lines(manifest, items),
+        _Run(run_folder, manifest, index, reader),
+        output,
+        _Progress(on_progress, len(index)),
+    )
+    # Totals after the outcomes: a run at work may cost more than what is in the
+    # files, never less.
+    totals = reader.totals()
+    model = manifest.config.task.model
+    summary = Summary(
+        run=manifest.run,
+        state=state,
+        stopped_because=stopped_because,
+        format="batch" if batch else "jsonl",
+        items=len(index),
+        valid=written.states[OutcomeState.VALID],
+        invalid=written.states[OutcomeState.INVALID],
+        failed=written.states[OutcomeState.FAILED],
+        rejected_lines=written.rejected_lines,
+        totals=totals,
+        sessions=session_summaries(
+            reader.sessions(), totals, now_unix_s if state in _AT_WORK else None
+        ),
+        models=(model,) if model else (),
+        price_source=price_source,
+        simulated=manifest.config.service.simulated,
+        processed_file=written.processed,
+        failed_file=written.failed,
+        summary_name=output.summary_path.name,
+    )
+    _write_summary(summary, output.summary_path, manifest.config.items_path)
+    return summary
+
+
+class _Lines(Protocol):
+    """One format of the two files; every line with its line end."""
+
+    def answered(self, row: int, outcome: Outcome, result: bytes) -> bytes: ...
+    def failed(self, row: int, outcome: Outcome, result: bytes) -> bytes: ...
+    def rejected(self, rejected: RejectedLine) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    folder: Path
+    manifest: Manifest
+    index: ItemIndex
+    reader: RunReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    processed: WrittenFile
+    failed: WrittenFile
+    states: collections.Counter[OutcomeState]
+    rejected_lines: int
+
+
+class _Progress:
+    def __init__(self, tell: Callable[[int, int], None] | None, rows: int) -> None:
+        self._tell = tell
+        self._rows = rows
+        self.due: float = 0 if tell else float("inf")
+
+    def tell(self, done: int) -> None:
+        if self._tell:
+            self._tell(done, self._rows)
+            self.due = done + _TOLD_EVERY_ROWS
+
+    def end(self) -> None:
+        self.tell(self._rows)
+
+
+def _batch_lines(
+    manifest: Manifest, items: ItemReader, reader: RunReader
+) -> BatchLines:
+    config = manifest.config
+    return BatchLines(
+        items,
+        reader,
+        run_id=manifest.run_id,
+        items_name=config.items_path.name,
+        own_custom_ids=needs_own_custom_ids(
+            batch_items=config.task.batch, id_field=config.id_field
+        ),
+    )
+
+
+def _item_lines(manifest: Manifest, items: ItemReader) -> ItemLines:
+    config = manifest.config
+    return ItemLines(
+        items,
+        result_key=config.output.result_key,
+        items_name=config.items_path.name,
+    )
+
+
+def _write(lines: _Lines, run: _Run, output: Output, progress: _Progress) -> _Written:
+    like = run.manifest.config.items_path
+    states: collections.Counter[OutcomeState] = collections.Counter()
+    with (
+        LineFile(output.processed_path, like=like) as processed,
+        LineFile(output.failed_path, like=like) as failed,
+    ):
+        rejected = _Rejected(_rejected_lines(run), lines, failed)
+        for row, outcome, result in outcomes_in_line_order(run.index, run.reader):
+            if outcome.state is OutcomeState.FAILED:
+                rejected.write_before(run.index.line(row))
+                failed.write(lines.failed(row, outcome, result))
+            else:
+                processed.write(lines.answered(row, outcome, result))
+            states[outcome.state] += 1
+            if row >= progress.due:
+                progress.tell(row)
+        rejected.write_rest()
+        progress.end()
+    return _Written(
+        processed=processed.written(),
+        failed=failed.written(),
+        states=states,
+        rejected_lines=rejected.count,
+    )
+
+
+class _Rejected:
+    """Rejected lines take their place among the failed items, by line."""
+
+    def __init__(
+        self, found: Iterator[RejectedLine], lines: _Lines, failed: LineFile
+    ) -> None:
+        self._found = found
+        self._lines = lines
+        self._failed = failed
+        self._next = next(found, None)
+        self.count = 0
+
+    def write_before(self, line: int) -> None:
+        while self._next is not None and self._next.line < line:
+            self._write(self._next)
+
+    def write_rest(self) -> None:
+        while self._next is not None:
+            self._write(self._next)
+
+    def _write(self, rejected: RejectedLine) -> None:
+        self._failed.write(self._lines.rejected(rejected))
+        self.count += 1
+        self._next = next(self._found, None)
+
+
+def _rejected_lines(run: _Run) -> Iterator[RejectedLine]:
+    """Nothing when bad lines stop a run; otherwise the file has to be there."""
+    if run.manifest.config.on_bad_line != "skip":
+        return iter(())
+    return read_rejected(run.folder / REJECTED)
+
+
+def _write_summary(summary: Summary, path: Path, items_path: Path) -> None:
+    with LineFile(path, like=items_path) as file:
+        file.write(json.dumps(summary.to_json(), indent=1).encode("ascii") + b"\n")

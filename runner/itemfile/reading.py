@@ -1,0 +1,76 @@
+"""What does this item hold?
+
+Reads one item back by its row and makes sure that it is still the item the
+index knows. One reader a process, shared by its threads.
+Must not know how the index was made. Floor: room (itemfile); knows errors.
+"""
+
+import os
+from pathlib import Path
+from typing import Self
+
+from runner.errors import ItemFileError
+from runner.itemfile.diagnosis import BadLine
+from runner.itemfile.identity import fingerprint_of, made_id, own_id
+from runner.itemfile.index import ItemIndex
+from runner.itemfile.parsing import parse
+from runner.itemfile.source import open_items
+from runner.itemfile.text import path_text
+from runner.records import Item, ItemRef
+
+
+class ItemReader:
+    """Items by row; safe to use from many threads at once."""
+
+    def __init__(self, path: Path, index: ItemIndex, id_field: str | None) -> None:
+        """Open the file; raises ItemFileError."""
+        self._path = path
+        self._index = index
+        self._id_field = id_field
+        self._file = open_items(path)
+
+    def read(self, row: int) -> Item:
+        """The item in that row, from 0; raises ItemFileError when it changed."""
+        ref = self._index.ref(row)
+        raw = self._bytes(ref)
+        try:
+            fields = parse(raw)
+            item_id = own_id(fields, self._id_field)
+        except BadLine as bad:  # a caller with other rules than the scan had
+            where = f"{path_text(self._path)}:{ref.line}"
+            raise ItemFileError(f"{where}: {bad.what}", bad.hint) from bad
+        if item_id is None:
+            item_id = made_id(ref.id_digest)
+        return Item(ref=ref, item_id=item_id, fields=fields, raw=raw)
+
+    def raw(self, row: int) -> bytes:
+        """The bytes of that row, checked; raises ItemFileError."""
+        return self._bytes(self._index.ref(row))
+
+    def close(self) -> None:
+        """Give the descriptor back. No thread may be reading any more."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _bytes(self, ref: ItemRef) -> bytes:
+        try:
+            # pread has no file position that threads could fight over.
+            raw = os.pread(self._file.fileno(), ref.length, ref.offset)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise ItemFileError(
+                f"{path_text(self._path)}:{ref.line}: cannot be read ({why})",
+                "check the disk, then resume",
+            ) from error
+        if fingerprint_of(raw) != ref.fingerprint:
+            raise ItemFileError(
+                f"{path_text(self._path)}:{ref.line}: the items file changed while "
+                "the run was reading it",
+                "put the file back as it was, then resume",
+            )
+        return raw

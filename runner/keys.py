@@ -1,0 +1,113 @@
+"""Where does the API key come from, and how is it kept out of what is shown?
+
+A file, an environment variable, or a question on the terminal; never an option's
+value, which every user of the machine can read in the list of processes.
+
+Floor: words. Knows errors.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from runner.errors import UsageError
+
+SIMULATED_KEY = "simulated"
+"""What the embedded simulator is sent: it takes any key."""
+
+_MOST_BYTES = 1 << 16
+_SENDABLE = re.compile("[!-~]+")
+"""What an HTTP header can carry unchanged: visible ASCII."""
+_SHORT_KEY = 8
+"""Keys of local servers ("x", "EMPTY") are words of their own: they are only taken
+out where they stand alone."""
+_REDACTED = "[redacted]"
+_KEY_SHAPES = re.compile(
+    r"""(?:(?<=bearer\ )|(?<=bearer:))[^\s'"<>]+   # an Authorization header
+    | \b(?:sk|rk|gsk|xai)-[\w*.-]{6,}              # as OpenAI, Groq, xAI form them
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def resolve_key(
+    env_name: str, path: Path | None, ask: Callable[[], str] | None
+) -> str:
+    """The key: from the file if one is named, else the variable, else asked for.
+
+    Args:
+        env_name: the environment variable to look in.
+        path: a file that holds nothing but the key, readable by its owner only.
+        ask: asks the person at the terminal; None: there is none.
+
+    Raises:
+        UsageError: there is no key, or none that a header could carry.
+    """
+    if path is not None:
+        return checked_key(_read(path), str(path))
+    if os.environ.get(env_name):
+        return checked_key(os.environ[env_name], env_name)
+    if ask is not None:
+        return checked_key(ask(), "what was typed")
+    raise UsageError(
+        f"no API key: {env_name} is not set",
+        f"export {env_name}=..., name another variable with --api-key-env NAME or a"
+        " file with --api-key-file F, or start on a terminal to be asked"
+        " (--simulate needs none)",
+    )
+
+
+def checked_key(key: str, source: str) -> str:
+    """The key without spaces around it.
+
+    Raises:
+        UsageError: it is empty, or holds what no header can carry; the message
+            names `source` and never shows the key.
+    """
+    key = key.strip()
+    if not key:
+        raise UsageError(f"the API key is empty ({source})", "put the key there")
+    if not _SENDABLE.fullmatch(key):
+        raise UsageError(
+            f"the API key holds spaces, control or non-ASCII characters ({source})",
+            "only the key itself belongs there, in one line",
+        )
+    return key
+
+
+def redacted(text: str, key: str | None = None) -> str:
+    """The text without `key` and without what looks like one."""
+    if key:
+        exact = re.escape(key)
+        alone = rf"(?<!\w){exact}(?!\w)"
+        text = re.sub(exact if len(key) >= _SHORT_KEY else alone, _REDACTED, text)
+    return _KEY_SHAPES.sub(_REDACTED, text)
+
+
+def _read(path: Path) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            _check_private(os.fstat(descriptor).st_mode, path)
+            content = stream.read(_MOST_BYTES)
+    except OSError as error:
+        raise UsageError(
+            f"--api-key-file {path}: {error.strerror or error}",
+            "it must be a file with nothing but the key",
+        ) from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--api-key-file {path}: not a text file") from error
+
+
+def _check_private(mode: int, path: Path) -> None:
+    """Refuse a file others can read; a pipe, as in `<(pass show key)`, is nobody's."""
+    if stat.S_ISREG(mode) and mode & 0o077:
+        raise UsageError(
+            f"--api-key-file {path}: other users of this machine can read it"
+            f" (mode {stat.S_IMODE(mode):04o})",
+            f"chmod 600 {path}",
+        )

@@ -1,0 +1,39 @@
+"""May this request be sent now? For all threads, processes and runs on a key.
+
+    permits    what is asked and answered       limiter   the door, threads and waiting
+    admission  the decision: yes, later, no     settling  what follows from each end
+    pacing     GCRA                             window    what a minute holds of ours
+    headers    what servers say of limits       learning  what we make of it
+    throttle   429s: pause, slow down           daily     limits per day
+    breaker    outages                          budget    dollars, by slot
+    cell       bytes shared through a file      pair      both cells, and waiting
+    session    for the supervisor               words     for `status`
+
+Floor: room. Knows records, errors and the clock.
+"""
+
+from runner.limiter.limiter import STALE_AFTER_S, Limiter
+from runner.limiter.permits import (
+    LimiterPlace,
+    Permit,
+    Refusal,
+    RefusalKind,
+    RunCeilings,
+    Want,
+)
+from runner.limiter.place import key_cell_path
+from runner.limiter.session import begin_session, rebuild_slot
+
+__all__ = [
+    "STALE_AFTER_S",
+    "Limiter",
+    "LimiterPlace",
+    "Permit",
+    "Refusal",
+    "RefusalKind",
+    "RunCeilings",
+    "Want",
+    "begin_session",
+    "key_cell_path",
+    "rebuild_slot",
+]

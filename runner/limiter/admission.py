@@ -1,0 +1,220 @@
+"""May this request be sent, and if not, when is it worth asking again?
+
+The one place where all reasons meet: refusals for good, pauses, the breaker, the
+first answer, dollars, and the four buckets. Takes all or nothing.
+
+Floor: pure decisions over the two states. Knows neither cells nor threads.
+"""
+
+import threading
+from dataclasses import dataclass
+from decimal import Decimal
+
+from runner.limiter.breaker import NOBODY
+from runner.limiter.budget import PICO, pico_usd
+from runner.limiter.keystate import KeyState
+from runner.limiter.pacing import Bucket, Spacing
+from runner.limiter.permits import (
+    Charges,
+    Permit,
+    Refusal,
+    RefusalKind,
+    RunCeilings,
+    Want,
+)
+from runner.limiter.runstate import RunState
+from runner.limiter.window import SECOND_NS
+
+AHEAD_NS = SECOND_NS // 2
+"""How early a turn may be taken: a thread that is woken late wastes none."""
+POLL_NS = SECOND_NS // 10
+"""How often to look again for what ends at no known moment: an answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One thread's question."""
+
+    want: Want
+    slot: int
+    ceilings: RunCeilings
+    stop: threading.Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocked:
+    """Not now."""
+
+    until_ns: int
+    """When to ask again."""
+
+
+def admit(
+    key: KeyState, run: RunState, asked: Asked, now_ns: int
+) -> Permit | Blocked | Refusal:
+    """Decide, and charge everything when the answer is yes."""
+    run.set_ceilings(asked.ceilings.rpm, asked.ceilings.tpm, now_ns)
+    refusal = _too_large(key, run, asked.want) or _given_up(key, run, asked, now_ns)
+    if refusal:
+        return refusal
+    held_ns = max(
+        key.pause.until_ns,
+        key.day.until_ns,
+        _probe_ns(run, now_ns),
+        _first_answer_ns(run, asked.slot, now_ns),
+    )
+    if held_ns > now_ns:
+        return Blocked(until_ns=held_ns)
+    money = _money(run, asked, now_ns)
+    if money:
+        return money
+    due_ns = _due_ns(key, run, asked.want, now_ns)
+    if due_ns > now_ns + AHEAD_NS:
+        _hold_for_the_large(key, run, asked.want, now_ns)
+        return Blocked(until_ns=due_ns - AHEAD_NS)
+    return _grant(key, run, asked, due_ns)
+
+
+def pay_again(key: KeyState, run: RunState, permit: Permit, now_ns: int) -> None:
+    """Charge a permit that is used late, as if its turn were now.
+
+    The spacing allows for `JITTER_NS` between grant and arrival; a later request
+    would stand in a window that its charge has already left.
+    """
+    for bucket, spacing, amount in _paced(key, run, permit.want, now_ns):
+        bucket.window.add(-amount, permit.granted_ns)
+        bucket.charge(amount, spacing, now_ns)
+
+
+def _too_large(key: KeyState, run: RunState, want: Want) -> Refusal | None:
+    limits = (("the key", key.tokens.limit), ("--tpm", run.tokens.limit))
+    for whose, limit in limits:
+        if 0 < limit < want.tokens:
+            message = (
+                f"the request needs {want.tokens:,} tokens at once, "
+                f"{whose} allows {limit:,} a minute"
+            )
+            return Refusal(kind=RefusalKind.TOO_LARGE, message=message)
+    return None
+
+
+def _given_up(
+    key: KeyState, run: RunState, asked: Asked, now_ns: int
+) -> Refusal | None:
+    if key.day.until_ns > now_ns:
+        # A used-up day is a known wait, not an outage.
+        run.trouble_ns = 0
+    lasted_s = (run.trouble_last_ns - run.trouble_ns) / SECOND_NS
+    if not run.trouble_ns or lasted_s <= asked.ceilings.give_up_after_s:
+        return None
+    message = f"nothing has answered for {_span(lasted_s)}"
+    if run.last_failure_words:
+        message += f": last was {run.last_failure_words}"
+    return Refusal(kind=RefusalKind.GIVEN_UP, message=message)
+
+
+def _probe_ns(run: RunState, now_ns: int) -> int:
+    if not run.breaker.is_open:
+        return 0
+    if run.breaker.probe_slot != NOBODY:
+        return now_ns + POLL_NS
+    return run.breaker.next_probe_ns
+
+
+def _first_answer_ns(run: RunState, slot: int, now_ns: int) -> int:
+    """Until something has answered, each worker asks one question at a time."""
+    if run.is_proven or not run.lines.requests_of(slot):
+        return 0
+    return now_ns + POLL_NS
+
+
+def _money(run: RunState, asked: Asked, now_ns: int) -> Blocked | Refusal | None:
+    cap_usd, worst_usd = asked.ceilings.max_cost_usd, asked.want.worst_usd
+    if cap_usd is None or worst_usd is None:
+        return None
+    taken_pico = run.lines.committed_pico + run.lines.reserved_pico
+    # The cap is rounded down, amounts are rounded up.
+    if taken_pico + pico_usd(worst_usd) <= int(cap_usd * PICO):
+        return None
+    if run.lines.requests:
+        # What is under way may cost less than its worst case.
+        run.budget_wait_ns = now_ns
+        return Blocked(until_ns=now_ns + POLL_NS)
+    spent_usd = Decimal(taken_pico) / PICO
+    message = (
+        f"${spent_usd:.4f} of ${cap_usd} are spent or may have been, "
+        f"and the next request may cost ${worst_usd:.4f}"
+    )
+    return Refusal(kind=RefusalKind.BUDGET, message=message)
+
+
+def _paced(
+    key: KeyState, run: RunState, want: Want, now_ns: int
+) -> tuple[tuple[Bucket, Spacing | None, int], ...]:
+    return (
+        (key.requests, key.request_spacing(now_ns), 1),
+        (key.tokens, key.token_spacing(), want.tokens),
+        (run.requests, run.request_spacing(), 1),
+        (run.tokens, run.token_spacing(), want.tokens),
+    )
+
+
+def _due_ns(key: KeyState, run: RunState, want: Want, now_ns: int) -> int:
+    due_ns = run.breaker.ramp_due_ns(now_ns)
+    for bucket, spacing, amount in _paced(key, run, want, now_ns):
+        due_ns = max(due_ns, bucket.due_ns(amount, spacing, now_ns))
+    if key.requests.limit or key.tokens.limit:
+        due_ns = max(due_ns, key.starts_ns)
+    if run.requests.limit or run.tokens.limit:
+        due_ns = max(due_ns, run.starts_ns)
+    return due_ns
+
+
+def _hold_for_the_large(key: KeyState, run: RunState, want: Want, now_ns: int) -> None:
+    """Let others wait too while the window empties for a large request.
+
+    Small ones would otherwise fill every gap, and it would never be sent.
+    """
+    for bucket, spacing, amount in _paced(key, run, want, now_ns):
+        if spacing is not None and spacing.ceiling is not None:
+            free_ns = bucket.window.free_ns(amount, spacing.ceiling, now_ns)
+            if free_ns > now_ns:
+                bucket.hold_until(free_ns, spacing)
+
+
+def _grant(key: KeyState, run: RunState, asked: Asked, due_ns: int) -> Permit:
+    want, breaker = asked.want, run.breaker
+    charges = [
+        bucket.charge(amount, spacing, due_ns)
+        for bucket, spacing, amount in _paced(key, run, want, due_ns)
+    ]
+    worst_pico = pico_usd(want.worst_usd or Decimal(0))
+    run.lines.begin(asked.slot, worst_pico, want.tokens)
+    if breaker.is_open:
+        breaker.take_probe(asked.slot)
+    else:
+        breaker.ramp_charge(due_ns)
+    return Permit(
+        want=want,
+        granted_s=due_ns / SECOND_NS,
+        granted_ns=due_ns,
+        epoch=key.pause.epoch,
+        is_probe=breaker.is_open,
+        charges=Charges(
+            key_requests=charges[0],
+            key_tokens=charges[1],
+            run_requests=charges[2],
+            run_tokens=charges[3],
+        ),
+        key_requests_before=key.requests.window.total(due_ns),
+        key_tokens_before=key.tokens.window.total(due_ns),
+        in_flight_tokens=run.lines.tokens,
+        stop=asked.stop,
+    )
+
+
+def _span(seconds: float) -> str:
+    for unit_s, name in ((3600, "h"), (60, "min")):
+        if seconds >= unit_s:
+            return f"{seconds / unit_s:.3g} {name}"
+    return f"{seconds:.3g} s"

@@ -1,0 +1,193 @@
+"""Is it the server or one item? Stops everybody while nothing answers.
+
+Counts failures in a row, opens, lets one probe at a time through, and after the
+first success ramps the rate up again. It also remembers its latest openings, so
+that failures an outage caused are not held against the items.
+
+Floor: pure state and arithmetic in integer nanoseconds. Knows the window's units.
+"""
+
+import struct
+from array import array
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+from runner.limiter.window import SECOND_NS
+
+FORGIVEN_BEFORE_NS = 30 * SECOND_NS
+"""Failures this long before an opening belonged to the outage already."""
+MOST_IN_A_ROW = 20
+FEWEST_IN_A_ROW = 3
+_QUICK_PROBE_NS = 5 * SECOND_NS
+_QUICK_FOR_NS = 30 * SECOND_NS
+_PROBE_NS = 30 * SECOND_NS
+_LONGEST_RAMP_NS = 45 * SECOND_NS
+_SHORTEST_RAMP_NS = 5 * SECOND_NS
+_FIRST_SHARE = 0.1
+_LEAST_PER_S = 1.0
+"""A tenth of a slow run would be a stop of its own."""
+_OPENINGS = 8
+"""How many are remembered: an item's call may last longer than an outage."""
+NOBODY = -1
+_LAYOUT = struct.Struct("<qqqqqqqqqqqd")
+BREAKER_BYTES = _LAYOUT.size + 16 * _OPENINGS
+_VALUES = attrgetter(
+    "streak",
+    "first_item",
+    "is_mixed",
+    "is_unsent",
+    "streak_ns",
+    "opened_ns",
+    "next_probe_ns",
+    "probe_slot",
+    "ramp_from_ns",
+    "ramp_for_ns",
+    "ramp_tat_ns",
+    "rate_before_per_s",
+)
+
+
+def _no_openings() -> "array[int]":
+    return array("q", bytes(16 * _OPENINGS))
+
+
+@dataclass(slots=True)
+class Breaker:
+    """One run's view of its server. Flags are 0 or 1: it lives in a cell."""
+
+    streak: int = 0
+    """Failures in a row."""
+    first_item: int = 0
+    """Number of the item the streak began with."""
+    is_mixed: int = 0
+    """The streak holds at least two items: it is not the item."""
+    is_unsent: int = 0
+    """Nothing in the streak ever left this machine."""
+    streak_ns: int = 0
+    opened_ns: int = 0
+    """0: closed."""
+    next_probe_ns: int = 0
+    probe_slot: int = NOBODY
+    ramp_from_ns: int = 0
+    ramp_for_ns: int = 0
+    ramp_tat_ns: int = 0
+    rate_before_per_s: float = 0.0
+    openings: "array[int]" = field(default_factory=_no_openings)
+    """Pairs (forgiven from, closed at; 0: still open), newest first."""
+
+    @property
+    def is_open(self) -> bool:
+        """Nobody sends but a probe."""
+        return self.opened_ns > 0
+
+    @property
+    def is_outage(self) -> bool:
+        """Open, and not because of a single item."""
+        return self.is_open and self.is_mixed == 1
+
+    def failed(
+        self, *, item: int, unsent: bool, in_flight: int, per_s: float, now_ns: int
+    ) -> None:
+        """Note a failure of transport or server.
+
+        Args:
+            item: its number.
+            unsent: it provably never left.
+            in_flight: requests of the whole run under way, this one included.
+            per_s: the run's measured rate, to ramp up to afterwards.
+            now_ns: the moment.
+        """
+        if not self.streak:
+            self.first_item, self.is_mixed, self.is_unsent = item, 0, 1
+            self.streak_ns = now_ns
+        self.streak += 1
+        self.is_unsent &= int(unsent)
+        was_mixed, self.is_mixed = (
+            self.is_mixed,
+            self.is_mixed | (item != self.first_item),
+        )
+        enough = min(MOST_IN_A_ROW, max(FEWEST_IN_A_ROW, in_flight))
+        if not self.is_open and self.streak >= enough:
+            self.opened_ns, self.rate_before_per_s = now_ns, per_s
+            self._remember(bool(self.is_mixed))
+        elif self.is_open and not was_mixed:
+            self._remember(bool(self.is_mixed))
+
+    def plan_probe(self, now_ns: int, draw: float) -> None:
+        """Set the next probe's moment; `draw` is uniform in [0, 1).
+
+        No doubling: after an hour's outage nobody wants to wait another one. While
+        nothing left this machine a probe costs nothing, so a short blip is asked
+        about soon.
+        """
+        self.probe_slot = NOBODY
+        is_blip = self.is_unsent and now_ns - self.streak_ns < _QUICK_FOR_NS
+        wait_ns = _QUICK_PROBE_NS if is_blip else int(_PROBE_NS * (1 + draw))
+        self.next_probe_ns = now_ns + wait_ns
+
+    def take_probe(self, slot: int) -> None:
+        """Let this slot find out; nobody else until its result is known."""
+        self.probe_slot = slot
+
+    def drop_probe(self, now_ns: int) -> None:
+        """The probe never came to a result: anybody may take the next at once."""
+        self.probe_slot = NOBODY
+        self.next_probe_ns = now_ns
+
+    def succeeded(self, *, is_probe: bool, now_ns: int) -> None:
+        """Note that the server answered.
+
+        While open only the probe closes: answers to what was sent long before the
+        outage say nothing about now.
+        """
+        if self.is_open:
+            if not is_probe:
+                return
+            lasted_ns = now_ns - self.opened_ns
+            self.ramp_from_ns = self.ramp_tat_ns = now_ns
+            self.ramp_for_ns = min(_LONGEST_RAMP_NS, max(_SHORTEST_RAMP_NS, lasted_ns))
+            if self.is_mixed:
+                self.openings[1] = now_ns
+            self.opened_ns, self.probe_slot = 0, NOBODY
+        self.streak = 0
+
+    def ramp_due_ns(self, now_ns: int) -> int:
+        """Earliest moment the ramp after an outage allows."""
+        ends_ns = self.ramp_from_ns + self.ramp_for_ns
+        return (
+            now_ns if now_ns >= ends_ns else max(now_ns, min(self.ramp_tat_ns, ends_ns))
+        )
+
+    def ramp_charge(self, due_ns: int) -> None:
+        """Count one grant of the ramp."""
+        passed_ns = due_ns - self.ramp_from_ns
+        if passed_ns >= self.ramp_for_ns:
+            return
+        share = _FIRST_SHARE + (1 - _FIRST_SHARE) * max(0, passed_ns) / self.ramp_for_ns
+        per_s = max(_LEAST_PER_S, self.rate_before_per_s * share)
+        self.ramp_tat_ns = max(self.ramp_tat_ns, due_ns) + int(SECOND_NS / per_s)
+
+    def forgives(self, moment_ns: int) -> bool:
+        """Whether a failure at that moment was the outage's, not the item's."""
+        pairs = zip(self.openings[::2], self.openings[1::2], strict=True)
+        return any(
+            from_ns and from_ns <= moment_ns and (not until_ns or moment_ns <= until_ns)
+            for from_ns, until_ns in pairs
+        )
+
+    def _remember(self, is_outage: bool) -> None:  # noqa: FBT001 - one caller, one meaning
+        if not is_outage:
+            return
+        from_ns = max(1, self.opened_ns - FORGIVEN_BEFORE_NS)
+        self.openings = array("q", [from_ns, 0]) + self.openings[:-2]
+
+    def to_bytes(self) -> bytes:
+        """`BREAKER_BYTES` bytes."""
+        return _LAYOUT.pack(*_VALUES(self)) + self.openings.tobytes()
+
+    @classmethod
+    def from_bytes(cls, stored: bytes) -> "Breaker":
+        """The inverse of `to_bytes`."""
+        openings: array[int] = array("q")
+        openings.frombytes(stored[_LAYOUT.size : BREAKER_BYTES])
+        return cls(*[*_LAYOUT.unpack_from(stored), openings])

@@ -1,0 +1,97 @@
+"""What a reply's rate-limit figures change in what we know of the key.
+
+Limits with their period, other users of the same key, and room that the server
+sees and we do not.
+
+Floor: pure decisions over the key's state. Knows neither cells nor threads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runner.limiter.daily import Daily
+from runner.limiter.headers import DAY_S, MINUTE_S, Meter, Meters
+from runner.limiter.keystate import KeyState, request_spacing_of, token_spacing_of
+from runner.limiter.pacing import Bucket, Spacing
+from runner.limiter.permits import Permit
+
+_NOTICEABLE_SHARE = 0.05
+"""Of a limit: less is our own requests arriving in another order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What the server counts in the current minute; None: it does not say."""
+
+    used_tokens: int | None = None
+
+
+def learn(
+    key: KeyState,
+    meters: Meters,
+    permit: Permit,
+    retry_after_s: float | None,
+    now_ns: int,
+) -> Learned:
+    """Take over limits, make way for other users, note a used-up day."""
+    used_requests = _take_over(
+        key, Daily.REQUESTS, meters.requests, retry_after_s, now_ns
+    )
+    used_tokens = _take_over(key, Daily.TOKENS, meters.tokens, retry_after_s, now_ns)
+    if used_requests is not None:
+        others = used_requests - permit.key_requests_before
+        spacing = request_spacing_of(key.requests.limit)
+        _make_way(key.requests, spacing, others, permit.granted_ns)
+    if used_tokens is not None:
+        others = used_tokens - permit.key_tokens_before
+        spacing = token_spacing_of(key.tokens.limit)
+        _make_way(key.tokens, spacing, others, permit.granted_ns)
+    return Learned(used_tokens=used_tokens)
+
+
+def _take_over(
+    key: KeyState,
+    kind: Daily,
+    meters: Sequence[Meter],
+    retry_after_s: float | None,
+    now_ns: int,
+) -> int | None:
+    """Learn the limits of one kind; how much of the minute the server has counted."""
+    bucket = key.requests if kind is Daily.REQUESTS else key.tokens
+    periods = [_period_s(meter, bucket, key.day.limit(kind)) for meter in meters]
+    by_minute = [
+        m for m, period in zip(meters, periods, strict=True) if period == MINUTE_S
+    ]
+    for meter, period_s in zip(meters, periods, strict=True):
+        if period_s == DAY_S:
+            key.day.learn(kind, meter.limit)
+            if meter.remaining == 0:
+                wait_s = retry_after_s if retry_after_s is not None else meter.reset_s
+                key.day.spent(kind, wait_s, now_ns)
+    if not by_minute:
+        return None
+    spacing_of = request_spacing_of if kind is Daily.REQUESTS else token_spacing_of
+    limit = min(meter.limit for meter in by_minute)
+    bucket.set_limit(limit, spacing_of(limit), now_ns)
+    used = [m.limit - m.remaining for m in by_minute if m.remaining is not None]
+    return max(used, default=None)
+
+
+def _period_s(meter: Meter, bucket: Bucket, day_limit: int) -> int | None:
+    """The meter's period; what was clear once stays clear for the same limit."""
+    period_s = meter.period_s()
+    if period_s is None and meter.limit == bucket.limit:
+        return MINUTE_S
+    return DAY_S if period_s is None and meter.limit == day_limit else period_s
+
+
+def _make_way(bucket: Bucket, spacing: Spacing, others: int, granted_ns: int) -> None:
+    """Stand behind what others have used, as if it had been granted here.
+
+    Counted from the moment of our own grant: that is what the figures in its
+    reply are about. A later look at the same use changes nothing (a maximum, not a
+    sum), and use that lies long back has no effect.
+    """
+    if others > max(_NOTICEABLE_SHARE * bucket.limit, 1):
+        others = min(others, bucket.limit)
+        bucket.hold_until(granted_ns + spacing.cost_ns(others), spacing)

@@ -1,0 +1,304 @@
+"""The door: may this request be sent now?
+
+Owns the two cells, the line of this process's threads and what is still to be
+settled; all rules are in the pure modules beside it.
+
+Floor: room. Knows records, the clock and its own wing.
+"""
+
+import os
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from runner.clock import Clock
+from runner.errors import StateDamaged
+from runner.limiter import settling, words
+from runner.limiter.admission import Asked, Blocked, admit, pay_again
+from runner.limiter.gate import Gate
+from runner.limiter.headers import read_meters, retry_after_s
+from runner.limiter.keystate import KeyState
+from runner.limiter.pair import CellPair
+from runner.limiter.permits import (
+    LimiterPlace,
+    Permit,
+    Refusal,
+    RefusalKind,
+    RunCeilings,
+    Want,
+)
+from runner.limiter.runstate import RunState
+from runner.limiter.window import SECOND_NS
+from runner.records import Failure, FailureKind, Pace, Usage
+
+STALE_AFTER_S = 1.0
+_FREE_AGE_S = 0.15
+"""Of the quarter of a second between grant and arrival that spacing allows for, the
+part that is ours; the rest is the network's. A later send is charged again."""
+_SHORTEST_WAIT_S = 0.05
+"""Turns are taken half a second ahead, so looking more often gains nothing."""
+_LONGEST_WAIT_S = 5.0
+_SETTLE_PATIENCE_S = 6.0
+_RECHARGE_PATIENCE_S = 0.2
+_CLOSE_PATIENCE_S = 1.0
+_STOPPED = Refusal(kind=RefusalKind.STOPPED, message="stopped")
+_States = Callable[[KeyState, RunState, int], None]
+
+
+class Limiter:
+    """One process's share of the limits; used by all its threads.
+
+    Args:
+        place: the two cells, made where missing, and this process's line.
+        ceilings: what the user allows this run.
+        clock: monotonic moments must be comparable across processes.
+        on_blocked: told in one line when a cell is held for over 5 s.
+
+    Raises:
+        UsageError: a cell cannot be made or opened.
+    """
+
+    def __init__(
+        self,
+        place: LimiterPlace,
+        ceilings: RunCeilings,
+        clock: Clock,
+        on_blocked: Callable[[str], None] | None = None,
+    ) -> None:
+        self._slot = place.slot
+        self._ceilings = ceilings
+        self._clock = clock
+        self._cells = CellPair(place, clock, on_blocked)
+        self._gate = Gate()
+        self._unsettled: deque[_States] = deque()
+        self._never = threading.Event()
+        self._pid = os.getpid()
+
+    def reserve(self, want: Want, stop: threading.Event) -> Permit | Refusal:
+        """Wait until the request may be sent, or until it is clear that it may not.
+
+        Raises:
+            StateDamaged: the run's cell is unreadable or gone.
+            ValueError: a dollar cap, and no worst case to hold against it.
+        """
+        self._check(want)
+        asked = Asked(want=want, slot=self._slot, ceilings=self._ceilings, stop=stop)
+        while True:
+            if not self._gate.enter(stop):
+                return _STOPPED
+            try:
+                decision = self._negotiate(asked)
+            finally:
+                self._gate.leave()
+            if isinstance(decision, Refusal) or self._await_turn(decision):
+                return decision
+            self.give_back(decision)
+            if stop.is_set():
+                return _STOPPED
+
+    def is_fresh(self, permit: Permit) -> bool:
+        """Whether the request may really go, asked just before it does.
+
+        False once stopped, paused, hit by an outage, or a second late. A request
+        later than the spacing allows for, but within that second, is charged once
+        more, so that no window at the server holds too many.
+        """
+        if not self._still_holds(permit):
+            return False
+        if self._age_s(permit) <= _FREE_AGE_S:
+            return True
+
+        def pay(key: KeyState, run: RunState, now_ns: int) -> bool:
+            pay_again(key, run, permit, now_ns)
+            return True
+
+        paid = self._cells.change(pay, permit.stop, _RECHARGE_PATIENCE_S)
+        return bool(paid) and self._still_holds(permit)
+
+    def give_back(self, permit: Permit) -> None:
+        """Settle a permit that was provably not used.
+
+        Its dollars come back whole, its turn as long as no later one was taken.
+        """
+        ended = self._ended(permit)
+
+        def settle(key: KeyState, run: RunState, now_ns: int) -> None:
+            settling.given_back(key, run, ended, now_ns)
+
+        self._settle(settle)
+
+    def answered(
+        self,
+        permit: Permit,
+        headers: Mapping[str, str],
+        usage: Usage | None,
+        cost_usd: Decimal | None,
+    ) -> None:
+        """Settle an answer (2xx, readable); an unknown cost counts as the worst."""
+        ended = self._ended(permit)
+        said = settling.Said(meters=read_meters(headers))
+
+        def settle(key: KeyState, run: RunState, now_ns: int) -> None:
+            settling.answered(
+                key,
+                run,
+                ended,
+                said=said,
+                usage=usage,
+                cost_usd=cost_usd,
+                now_ns=now_ns,
+            )
+
+        self._settle(settle)
+
+    def failed(
+        self,
+        permit: Permit,
+        failure: Failure,
+        headers: Mapping[str, str],
+        committed_usd: Decimal,
+    ) -> bool:
+        """Settle a failure that may have cost `committed_usd`.
+
+        Returns:
+            Whether it counts against the item, as far as is known now: an outage
+            that opens within 30 s takes it back, see `forgiven`.
+        """
+        ended = self._ended(permit)
+        said = self._said(failure, headers)
+        counted: list[bool] = []
+
+        def settle(key: KeyState, run: RunState, now_ns: int) -> None:
+            counts = settling.failed(
+                key,
+                run,
+                ended,
+                failure=failure,
+                said=said,
+                committed_usd=committed_usd,
+                now_ns=now_ns,
+            )
+            counted.append(counts)
+
+        self._settle(settle)
+        if counted:
+            return counted[0]
+        # The cell is stuck and the failure still to be told: ask what is known.
+        return settling.counts(failure.kind, self._cells.peek()[1])
+
+    def outage_since_s(self) -> float | None:
+        """Start (monotonic) of what the latest outage forgives; None: no outage yet."""
+        from_ns = self._cells.peek()[1].breaker.openings[0]
+        return from_ns / SECOND_NS if from_ns else None
+
+    def forgiven(self, failure_times: list[float]) -> list[float]:
+        """Those of an item's failures (monotonic moments) that an outage caused.
+
+        An outage forgives from 30 s before the breaker opened until it closed; the
+        latest eight are remembered.
+        """
+        breaker = self._cells.peek()[1].breaker
+        return [s for s in failure_times if breaker.forgives(int(s * SECOND_NS))]
+
+    def token_ratio(self) -> float:
+        """Real input tokens for each estimated one, learned in this run; 1 at first."""
+        return self._cells.peek()[1].token_ratio
+
+    def pace(self) -> Pace:
+        """Limits known, and what holds the run back; never waits for a lock."""
+        return words.pace_of(*self._cells.peek(), self._cells.now_ns())
+
+    def close(self) -> None:
+        """Settle what can be settled within a second and let go of the cells."""
+        if self._unsettled:
+            self._cells.change(self._settle_all, self._never, _CLOSE_PATIENCE_S)
+        self._cells.close()
+
+    def _check(self, want: Want) -> None:
+        if os.getpid() != self._pid:
+            # A forked child shares the lock itself: both would hold it at once.
+            raise RuntimeError("a limiter does not survive fork: make one in the child")
+        if self._ceilings.max_cost_usd is not None and want.worst_usd is None:
+            raise ValueError("a dollar cap needs the worst case of every request")
+        self._cells.look_after_files()
+
+    def _negotiate(self, asked: Asked) -> Permit | Refusal:
+        """Ask until it is a yes or a no; the head of this process's line only."""
+
+        def ask(
+            key: KeyState, run: RunState, now_ns: int
+        ) -> Permit | Blocked | Refusal:
+            self._settle_all(key, run, now_ns)
+            self._check_dollars(run)
+            return admit(key, run, asked, now_ns)
+
+        while not asked.stop.is_set():
+            decision = self._cells.change(ask, asked.stop)
+            if decision is None:
+                break
+            if not isinstance(decision, Blocked):
+                return decision
+            wait_s = (decision.until_ns - self._cells.now_ns()) / SECOND_NS
+            wait_s = min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, wait_s))
+            if self._clock.wait(asked.stop, wait_s):
+                break
+            self._cells.look_after_files()
+        return _STOPPED
+
+    def _check_dollars(self, run: RunState) -> None:
+        if self._ceilings.max_cost_usd is not None and not run.is_begun:
+            raise StateDamaged(
+                "the run's limits cell does not know what has been spent",
+                "`runner resume` builds it anew",
+            )
+
+    def _await_turn(self, permit: Permit) -> bool:
+        """Sleep until a turn taken ahead is due; False: it is worth nothing by now."""
+        wait_s = -self._age_s(permit)
+        if wait_s <= 0:
+            return True
+        while wait_s > 0:
+            if self._clock.wait(permit.stop, wait_s):
+                return False
+            wait_s = -self._age_s(permit)
+        return self._still_holds(permit)
+
+    def _still_holds(self, permit: Permit) -> bool:
+        if permit.stop.is_set() or self._age_s(permit) > STALE_AFTER_S:
+            return False
+        pause, breaker = self._cells.peek_gates()
+        if pause.epoch != permit.epoch or pause.until_ns > self._cells.now_ns():
+            return False
+        return permit.is_probe or not breaker.is_open
+
+    def _age_s(self, permit: Permit) -> float:
+        return (self._cells.now_ns() - permit.granted_ns) / SECOND_NS
+
+    def _ended(self, permit: Permit) -> settling.Ended:
+        draw = random.random()  # noqa: S311 - spreads waits, no secret
+        return settling.Ended(permit=permit, slot=self._slot, draw=draw)
+
+    def _said(self, failure: Failure, headers: Mapping[str, str]) -> settling.Said:
+        asked_s = failure.retry_after_s
+        if asked_s is None:
+            asked_s = retry_after_s(headers, self._clock.unix_s(), failure.message)
+        message = failure.message if failure.kind is FailureKind.THROTTLED else ""
+        return settling.Said(
+            meters=read_meters(headers, message), retry_after_s=asked_s
+        )
+
+    def _settle(self, settle: _States) -> None:
+        """Settle now, or at the next chance when a cell is stuck.
+
+        Not cut short by a stop: what was paid for is settled while draining. Nor
+        endless: a thread with an answer must come home although some process holds
+        the cell and sleeps.
+        """
+        self._unsettled.append(settle)
+        self._cells.change(self._settle_all, self._never, _SETTLE_PATIENCE_S)
+
+    def _settle_all(self, key: KeyState, run: RunState, now_ns: int) -> None:
+        while self._unsettled:
+            self._unsettled.popleft()(key, run, now_ns)

@@ -1,0 +1,163 @@
+"""How are the two cells of a run taken together, and how is that waited for?
+
+Both or neither, the key's first: nobody keeps one while it waits for the other,
+so a stopped process of one run does not hold up the other runs on its key.
+
+Floor: cells and the clock. Knows the states, not the rules.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from runner.clock import Clock
+from runner.errors import StateDamaged
+from runner.limiter.breaker import BREAKER_BYTES, Breaker
+from runner.limiter.budget import MAX_SLOTS
+from runner.limiter.cell import Cell
+from runner.limiter.keystate import KeyState
+from runner.limiter.pacing import BUCKET_BYTES
+from runner.limiter.permits import LimiterPlace
+from runner.limiter.runstate import RunState
+from runner.limiter.throttle import Pause
+from runner.limiter.window import SECOND_NS
+
+_KEY_BYTES = 2 * BUCKET_BYTES + 512
+_RUN_BYTES = 2 * BUCKET_BYTES + BREAKER_BYTES + 1024 + 32 * MAX_SLOTS
+_FIRST_WAIT_S = 0.0002
+_LONGEST_WAIT_S = 0.01
+_TELL_AFTER_S = 5.0
+_LOOK_EVERY_S = 1.0
+T = TypeVar("T")
+
+
+class CellPair:
+    """The key's cell and the run's."""
+
+    def __init__(
+        self,
+        place: LimiterPlace,
+        clock: Clock,
+        on_blocked: Callable[[str], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._on_blocked = on_blocked
+        self._key = Cell(place.key_cell, _KEY_BYTES)
+        self._run = Cell(place.run_cell, _RUN_BYTES)
+        self._has_told = False
+        self._looked_s = clock.monotonic_s()
+
+    def change(
+        self,
+        work: Callable[[KeyState, RunState, int], T],
+        stop: threading.Event,
+        patience_s: float | None = None,
+    ) -> T | None:
+        """Do `work` on both states alone, at one moment, and keep what it changed.
+
+        None when `stop` was set, or patience ended, before both cells were free.
+        """
+        if not self._take(stop, patience_s):
+            return None
+        try:
+            now_ns = self.now_ns()
+            key, run = self._states(now_ns)
+            result = work(key, run, now_ns)
+            # A process killed between the two has charged the key for a request
+            # it never sends; the other way round it could send one uncharged.
+            self._key.store(key.to_bytes())
+            self._run.store(run.to_bytes())
+        finally:
+            self._run.unlock()
+            self._key.unlock()
+        return result
+
+    def peek(self) -> tuple[KeyState, RunState]:
+        """Both states as last stored, without any lock."""
+        now_ns = self.now_ns()
+        key = KeyState.load(self._key.peek(), now_ns)
+        return key, RunState.load(self._run.peek(), now_ns)
+
+    def peek_gates(self) -> tuple[Pause, Breaker]:
+        """What may have shut since a permit was given, without any lock."""
+        now_ns = self.now_ns()
+        pause = KeyState.pause_in(self._key.peek(), now_ns)
+        return pause, RunState.breaker_in(self._run.peek(), now_ns)
+
+    def now_ns(self) -> int:
+        """The moment, in nanoseconds: sums of these are exact."""
+        return int(self._clock.monotonic_s() * SECOND_NS)
+
+    def look_after_files(self) -> None:
+        """Notice, once a second, that a cell was deleted or cut short.
+
+        Raises:
+            StateDamaged: the run's; its dollars are gone with it.
+        """
+        now_s = self._clock.monotonic_s()
+        if now_s - self._looked_s < _LOOK_EVERY_S:
+            return
+        self._looked_s = now_s
+        if not self._run.is_in_place():
+            raise StateDamaged(
+                f"{self._run.path}: deleted or cut short while the run was going",
+                "`runner resume` builds it anew",
+            )
+        if not self._key.is_in_place():
+            self._key.reopen()
+
+    def holder(self) -> tuple[Cell, int | None]:
+        """The cell most likely waited for, and the process that took it last."""
+        for cell in (self._key, self._run):
+            if cell.try_lock():
+                cell.unlock()
+            else:
+                return cell, cell.holder_pid()
+        return self._key, self._key.holder_pid()
+
+    def close(self) -> None:
+        """Let go of both files."""
+        self._key.close()
+        self._run.close()
+
+    def _states(self, now_ns: int) -> tuple[KeyState, RunState]:
+        key = KeyState.load(self._key.load(), now_ns)
+        return key, RunState.load(self._run.load(), now_ns)
+
+    def _try(self) -> bool:
+        if not self._key.try_lock():
+            return False
+        is_taken = False
+        try:
+            is_taken = self._run.try_lock()
+        finally:
+            if not is_taken:
+                self._key.unlock()
+        return is_taken
+
+    def _take(self, stop: threading.Event, patience_s: float | None) -> bool:
+        began_s, wait_s = self._clock.monotonic_s(), _FIRST_WAIT_S
+        while not self._try():
+            waited_s = self._clock.monotonic_s() - began_s
+            if patience_s is not None and waited_s > patience_s:
+                return False
+            if waited_s > _TELL_AFTER_S:
+                self._tell(waited_s)
+            # Waits differ, so that two processes do not keep meeting.
+            wait_s = min(_LONGEST_WAIT_S, wait_s * (1.3 + random.random()))  # noqa: S311 - no secret
+            if self._clock.wait(stop, wait_s):
+                return False
+        self._has_told = False
+        return True
+
+    def _tell(self, waited_s: float) -> None:
+        if self._has_told or self._on_blocked is None:
+            return
+        self._has_told = True
+        cell, pid = self.holder()
+        whose = "another process" if pid is None else f"process {pid}"
+        self._on_blocked(
+            f"waiting for {waited_s:.0f} s: {whose} holds {cell.path}; "
+            "is it stopped (Ctrl-Z)? `fg`, or end it"
+        )

@@ -1,0 +1,129 @@
+"""What is asked of the limiter and what it says: wants, permits, refusals.
+
+Owns the types of the door; must not know cells, buckets or clocks.
+
+Floor: words of the limiter wing. Knows records' naming rules only.
+"""
+
+import threading
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+
+from runner.records import JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimiterPlace:
+    """Which two cells a process shares, and which line of them is its own."""
+
+    key_cell: Path
+    """Shared by all runs on the key; see `key_cell_path`."""
+    run_cell: Path
+    """Shared by the processes of one run."""
+    slot: int
+    """Line of this process; no two living processes may have the same."""
+
+    def to_json(self) -> JsonObject:
+        """Plain JSON: paths as strings."""
+        return {
+            "key_cell": str(self.key_cell),
+            "run_cell": str(self.run_cell),
+            "slot": self.slot,
+        }
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> "LimiterPlace":
+        """The inverse of `to_json`."""
+        return cls(
+            key_cell=Path(stored["key_cell"]),
+            run_cell=Path(stored["run_cell"]),
+            slot=int(stored["slot"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCeilings:
+    """What the user allows this run, beside what the key allows anyway."""
+
+    rpm: int | None = None
+    tpm: int | None = None
+    max_cost_usd: Decimal | None = None
+    give_up_after_s: float = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """One request that somebody would like to send now."""
+
+    number: int
+    """The item's number: tells a sick item from a sick server."""
+    tokens: int
+    """Charged at admission, the way the provider does."""
+    input_tokens_estimate: int = 0
+    """Before `token_ratio()` is applied; 0: nothing to learn from it."""
+    worst_usd: Decimal | None = None
+    """The most it can cost; None: unknown, impossible under a dollar cap."""
+
+
+class RefusalKind(StrEnum):
+    """Why a request will not be sent, however long one waits."""
+
+    STOPPED = "stopped"
+    BUDGET = "budget"
+    """Nothing is in flight anywhere and one more worst case does not fit."""
+    GIVEN_UP = "given_up"
+    """Only outage or refusal for longer than `give_up_after_s`."""
+    TOO_LARGE = "too_large"
+    """More tokens than the key or the run may use in a whole minute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A final no, with one line for a person."""
+
+    kind: RefusalKind
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What one permit moved in one bucket, so that it can be moved back."""
+
+    amount: int
+    tat_before_ns: int
+    tat_after_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charges:
+    """The four buckets a permit is taken from."""
+
+    key_requests: Charge
+    key_tokens: Charge
+    run_requests: Charge
+    run_tokens: Charge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """Leave to send one request, now: stale a second after `granted_s`."""
+
+    want: Want
+    granted_s: float
+    """Monotonic moment from which it may be sent."""
+    epoch: int
+    """The key's pause epoch; a later pause makes the permit worthless."""
+    is_probe: bool
+    """The one request that finds out whether an outage is over."""
+    granted_ns: int
+    charges: Charges
+    key_requests_before: int
+    """Requests charged to the key in the window up to this one, it included."""
+    key_tokens_before: int
+    """Tokens, likewise."""
+    in_flight_tokens: int
+    """Tokens of this run under way at the grant, its own included."""
+    stop: threading.Event = field(repr=False, compare=False)
+    """The caller's own: a permit is worthless once it is set."""

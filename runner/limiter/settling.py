@@ -1,0 +1,219 @@
+"""What became of a permit, and what follows from it for everybody.
+
+An answer, a failure, or nothing sent: tokens corrected, dollars settled, the
+breaker and the pause told.
+
+Floor: pure decisions over the two states. Knows neither cells nor threads.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from runner.limiter.budget import pico_usd
+from runner.limiter.headers import Meters, exhausted_reset_s
+from runner.limiter.keystate import KeyState
+from runner.limiter.learning import learn
+from runner.limiter.permits import Permit
+from runner.limiter.runstate import RunState
+from runner.limiter.window import SECOND_NS
+from runner.records import Failure, FailureKind, Usage
+
+_SLOW_DOWN_TO = 0.5
+_SLOW_DOWN_GROWTH = 0.1
+_REPEATED_TO = 0.9
+_REPEATED_GROWTH = 0.02
+_REPEATED_WITHIN_NS = 120 * SECOND_NS
+_ALIVE = frozenset(
+    {
+        FailureKind.THROTTLED,
+        FailureKind.SLOW_DOWN,
+        FailureKind.REJECTED,
+        FailureKind.DENIED,
+    }
+)
+"""The server answered: no outage, whatever it said."""
+_REFUSED_FOR_SPEED = frozenset({FailureKind.THROTTLED, FailureKind.SLOW_DOWN})
+_NEVER_COUNTS = _REFUSED_FOR_SPEED | {FailureKind.NOT_SENT, FailureKind.DENIED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the reply said of speed, read before any lock is taken."""
+
+    meters: Meters
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A permit, whose line it is on, and two draws in [0, 1) for this end."""
+
+    permit: Permit
+    slot: int
+    draw: float
+
+
+def answered(
+    key: KeyState,
+    run: RunState,
+    ended: Ended,
+    *,
+    said: Said,
+    usage: Usage | None,
+    cost_usd: Decimal | None,
+    now_ns: int,
+) -> None:
+    """Settle an answer; one of unknown cost costs its worst case."""
+    permit, want = ended.permit, ended.permit.want
+    key.pause.succeeded(permit.epoch)
+    learned = learn(key, said.meters, permit, None, now_ns)
+    if usage is not None:
+        _correct_tokens(key, run, permit, usage, learned.used_tokens, now_ns)
+        run.learn_ratio(want.input_tokens_estimate, usage.input_tokens)
+    _end_line(run, ended, want.worst_usd if cost_usd is None else cost_usd)
+    run.is_proven = 1
+    run.trouble_ns = 0
+    run.breaker.succeeded(is_probe=permit.is_probe, now_ns=now_ns)
+
+
+def failed(
+    key: KeyState,
+    run: RunState,
+    ended: Ended,
+    *,
+    failure: Failure,
+    said: Said,
+    committed_usd: Decimal,
+    now_ns: int,
+) -> bool:
+    """Settle a failure; whether it counts against the item."""
+    permit = ended.permit
+    in_flight = max(1, run.lines.requests)
+    _end_line(run, ended, committed_usd)
+    learn(key, said.meters, permit, said.retry_after_s, now_ns)
+    if failure.kind is FailureKind.NOT_SENT:
+        _take_back(key, run, permit)
+    if failure.kind in _REFUSED_FOR_SPEED:
+        _slow_everybody(key, ended, failure.kind, said, now_ns)
+    if failure.kind in (FailureKind.REJECTED, FailureKind.DENIED):
+        run.trouble_ns = 0
+    else:
+        run.note_trouble(failure.message, now_ns)
+    if failure.kind in _ALIVE:
+        run.breaker.succeeded(is_probe=permit.is_probe, now_ns=now_ns)
+    else:
+        _tell_breaker(run, ended, failure.kind, in_flight, now_ns)
+    return counts(failure.kind, run)
+
+
+def counts(kind: FailureKind, run: RunState) -> bool:
+    """Whether a failure is held against its item, as the run stands now."""
+    if kind in _NEVER_COUNTS:
+        return False
+    return kind is FailureKind.REJECTED or not run.breaker.is_outage
+
+
+def given_back(key: KeyState, run: RunState, ended: Ended, now_ns: int) -> None:
+    """Settle a permit that was provably not used."""
+    _take_back(key, run, ended.permit)
+    _end_line(run, ended, Decimal(0))
+    if ended.permit.is_probe and run.breaker.is_open:
+        run.breaker.drop_probe(now_ns)
+
+
+def _end_line(run: RunState, ended: Ended, spent_usd: Decimal | None) -> None:
+    want = ended.permit.want
+    worst_pico = pico_usd(want.worst_usd or Decimal(0))
+    spent_pico = pico_usd(spent_usd or Decimal(0))
+    run.lines.end(ended.slot, worst_pico, want.tokens, spent_pico)
+
+
+def _take_back(key: KeyState, run: RunState, permit: Permit) -> None:
+    charges, due_ns = permit.charges, permit.granted_ns
+    key.requests.take_back(charges.key_requests, due_ns)
+    key.tokens.take_back(charges.key_tokens, due_ns)
+    run.requests.take_back(charges.run_requests, due_ns)
+    run.tokens.take_back(charges.run_tokens, due_ns)
+
+
+def _correct_tokens(
+    key: KeyState,
+    run: RunState,
+    permit: Permit,
+    usage: Usage,
+    used_tokens: int | None,
+    now_ns: int,
+) -> None:
+    """Bring the charge nearer to what the server counts.
+
+    Upwards always. Downwards only on evidence, and by no more than this answer's
+    own overcharge: the server must have counted less than we had charged when the
+    request was granted, even if nothing then under way had reached it.
+    """
+    over = permit.want.tokens - usage.input_tokens - usage.output_tokens
+    pairs = (
+        (key.tokens, key.token_spacing()),
+        (run.tokens, run.token_spacing()),
+    )
+    if over < 0:
+        for bucket, spacing in pairs:
+            bucket.charge(-over, spacing, now_ns)
+    elif used_tokens is not None:
+        unseen = permit.key_tokens_before - used_tokens - permit.in_flight_tokens
+        for bucket, spacing in pairs:
+            if min(over, unseen) > 0:
+                at = (permit.granted_ns, now_ns)
+                bucket.refund(min(over, unseen), spacing, at)
+
+
+def _slow_everybody(
+    key: KeyState, ended: Ended, kind: FailureKind, said: Said, now_ns: int
+) -> None:
+    """Pause the whole fleet, and go on slower where pausing is not enough."""
+    pause, permit = key.pause, ended.permit
+    latest_ns = max(pause.until_ns, pause.round_ns)
+    is_repeated = latest_ns > 0 and now_ns - latest_ns < _REPEATED_WITHIN_NS
+    asked_s = said.retry_after_s
+    if asked_s is None:
+        asked_s = exhausted_reset_s(said.meters)
+    is_new = pause.refused(
+        epoch=permit.epoch, asked_s=asked_s, now_ns=now_ns, draw=ended.draw
+    )
+    if not is_new or key.day.until_ns > now_ns:
+        return
+    measured = key.requests.window.per_minute(now_ns)
+    if kind is FailureKind.SLOW_DOWN:
+        key.cut.cut(
+            by=_SLOW_DOWN_TO,
+            growth=_SLOW_DOWN_GROWTH,
+            measured_per_minute=measured,
+            now_ns=now_ns,
+        )
+    elif is_repeated and _knew_better(key, permit):
+        key.cut.cut(
+            by=_REPEATED_TO,
+            growth=_REPEATED_GROWTH,
+            measured_per_minute=measured,
+            now_ns=now_ns,
+        )
+
+
+def _knew_better(key: KeyState, permit: Permit) -> bool:
+    """Whether the request was sent within all that is known, and still refused."""
+    learned_ns = max(key.requests.learned_ns, key.tokens.learned_ns)
+    return learned_ns <= permit.granted_ns
+
+
+def _tell_breaker(
+    run: RunState, ended: Ended, kind: FailureKind, in_flight: int, now_ns: int
+) -> None:
+    breaker, was_open = run.breaker, run.breaker.is_open
+    breaker.failed(
+        item=ended.permit.want.number,
+        unsent=kind is FailureKind.NOT_SENT,
+        in_flight=in_flight,
+        per_s=run.requests.window.per_minute(now_ns) / 60,
+        now_ns=now_ns,
+    )
+    if breaker.is_open and (ended.permit.is_probe or not was_open):
+        breaker.plan_probe(now_ns, ended.draw)
