@@ -44,8 +44,17 @@ class Door:
                 backlog=_BACKLOG,
             )
 
-    def shut(self, busy: set[web.RequestHandler]) -> None:
+    async def shut(self, busy: set[web.RequestHandler]) -> None:
         """Refuse connections; close idle ones now, busy ones after their reply."""
+        self._shut(busy)
+        await asyncio.sleep(0)  # a transport closes its socket in the next turn
+
+    def release(self) -> None:
+        """Close everything and give the port back."""
+        self._shut(set())
+        self._placeholder.close()
+
+    def _shut(self, busy: set[web.RequestHandler]) -> None:
         if self._listening is None:
             return
         self._listening.close()
@@ -55,11 +64,6 @@ class Door:
                 connection.close()
             else:
                 connection.force_close()
-
-    def release(self) -> None:
-        """Give the port back."""
-        self.shut(set())
-        self._placeholder.close()
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -105,7 +105,7 @@ class SimulatedServer:
 
     async def _apply_outage(self) -> None:
         if self._provider.scenario.outage == "refuse":
-            self._api.shut(self._busy)
+            await self._api.shut(self._busy)
         else:
             await self._api.open()
 
