@@ -31,16 +31,16 @@ from runner.config import (
     TaskSpec,
     default_output,
 )
-from runner.exporting import export_run
-from runner.heartbeat import read_status
 from runner.keys import resolve_key
-from runner.naming import find_run
 from runner.records import RunStatus
-from runner.rejudging import rejudge
-from runner.session import Wishes, work
-from runner.starting import create_run, plan_run
-from runner.story import story_of, unresolved_of
+from runner.session.exporting import export_run
+from runner.session.naming import find_run
+from runner.session.rejudging import rejudge
+from runner.session.starting import create_run, plan_run
+from runner.session.story import story_of, unresolved_of
+from runner.session.working import Wishes, work
 from runner.summary import Summary
+from runner.supervisor.heartbeat import read_status
 
 STATE_DIR = Path("state")
 

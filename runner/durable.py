@@ -14,6 +14,9 @@ from typing import IO
 
 from runner.records import JsonObject
 
+_TEMP = ".tmp"
+_MOST_PID_DIGITS = 7  # 2**22 is the highest pid of Linux, 99,999 that of macOS
+
 
 @contextlib.contextmanager
 def replacing(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
@@ -21,7 +24,7 @@ def replacing(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
 
     Raises OSError, leaving `path` as it was and no temp file behind.
     """
-    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temp = path.with_name(f".{path.name}.{os.getpid()}{_TEMP}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(temp, flags, mode), "wb", 1 << 20) as stream:
@@ -41,6 +44,17 @@ def write_json(path: Path, value: JsonObject) -> None:
         stream.write(json.dumps(value, indent=1).encode("ascii") + b"\n")
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove temp files of `path` whose process was killed; they may be large.
+
+    Raises OSError.
+    """
+    for temp in path.parent.iterdir():
+        pid = _writer_of(temp.name, path.name)
+        if pid is not None and not _is_alive(pid):
+            temp.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames and creations in `folder` survive power loss."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -48,3 +62,23 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _writer_of(name: str, target: str) -> int | None:
+    """The process id in a temp file's name; None when it is none of `target`."""
+    start = f".{target}."
+    if not (name.startswith(start) and name.endswith(_TEMP)):
+        return None
+    pid = name[len(start) : -len(_TEMP)]
+    is_pid = pid.isascii() and pid.isdigit() and len(pid) <= _MOST_PID_DIGITS
+    return int(pid) if is_pid and int(pid) else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True

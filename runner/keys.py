@@ -32,9 +32,7 @@ _KEY_SHAPES = re.compile(
 )
 
 
-def resolve_key(
-    env_name: str, path: Path | None, ask: Callable[[], str] | None
-) -> str:
+def resolve_key(env_name: str, path: Path | None, ask: Callable[[], str] | None) -> str:
     """The key: from the file if one is named, else the variable, else asked for.
 
     Args:

@@ -37,7 +37,7 @@ class InlineEngine:
     def start(self, settings: WorkerSettings, api_key: str) -> None:
         """Start a worker thread in `settings.slot`."""
         # Late: the SDK is imported only where workers run.
-        from runner.worker import work  # noqa: PLC0415
+        from runner.worker.main import work  # noqa: PLC0415
 
         slot = settings.slot
         orders: queue.SimpleQueue[JsonObject | None] = queue.SimpleQueue()

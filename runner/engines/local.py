@@ -171,7 +171,7 @@ def _child(settings: WorkerSettings, api_key: str, pipe: socket.socket) -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     # Late: the supervisor's process needs no SDK.
-    from runner.worker import work  # noqa: PLC0415
+    from runner.worker.main import work  # noqa: PLC0415
 
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     abandon = threading.Event()

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from runner.durable import replacing
+from runner.durable import remove_leftovers, replacing
 from runner.errors import OutputError
 from runner.summary import WrittenFile
 
@@ -76,6 +76,7 @@ class LineFile:
         )
 
     def _enter(self) -> IO[bytes]:
+        remove_leftovers(self._path)
         permissions = _permissions_of(self._path)
         if permissions is None:
             # Answers are as private as the questions; the umask applies too.

@@ -1,7 +1,8 @@
 """Which outcome belongs to which row, in line order?
 
-Owns the merge of two ordered scans, and the check that an answer goes to the
-item it was given for. Must not know files or formats.
+Owns the merge of two ordered scans (a look-up only for items that left the
+order), and the check that an answer goes to the item it was given for.
+Must not know files or formats.
 Floor: room (finalizer); knows checkpoint and itemfile.
 """
 
@@ -23,8 +24,7 @@ def outcomes_in_line_order(index: ItemIndex, reader: RunReader) -> Iterator[Entr
     Raises StateDamaged when an outcome was recorded for an item with other bytes,
     or has no result.
     """
-    merge = _merged if index.in_number_order else _looked_up
-    for row, outcome, result in merge(index, reader):
+    for row, outcome, result in _merged(index, reader):
         if outcome.state is OutcomeState.REMOVED:
             continue
         _check(index, row, outcome, result)
@@ -32,23 +32,36 @@ def outcomes_in_line_order(index: ItemIndex, reader: RunReader) -> Iterator[Entr
 
 
 def _merged(index: ItemIndex, reader: RunReader) -> Iterator[Entry]:
-    row, rows = 0, len(index)
-    number_of = index.number
-    for outcome, result in reader.outcomes():
-        while row < rows and number_of(row) < outcome.number:
-            row += 1
-        if row == rows:
-            return
-        if number_of(row) == outcome.number:
-            yield row, outcome, result
-
-
-def _looked_up(index: ItemIndex, reader: RunReader) -> Iterator[Entry]:
-    """Row by row: a changed items file may have its items in any order."""
+    strays = None if index.in_number_order else _strays(index)
+    scan = reader.outcomes()
+    entry = next(scan, None)
     for row in range(len(index)):
-        found = reader.outcome(index.number(row))
+        number = index.number(row)
+        if strays and strays[row]:
+            found = reader.outcome(number)
+        else:
+            while entry and entry[0].number < number:
+                entry = next(scan, None)
+            found = entry if entry and entry[0].number == number else None
         if found:
             yield row, *found
+
+
+def _strays(index: ItemIndex) -> bytearray:
+    """1 for rows that a scan in number order would reach too late: look them up.
+
+    An edited items file has few (edited items have the highest numbers, and stand
+    anywhere), a shuffled one nearly nothing else.
+    """
+    strays = bytearray(len(index))
+    lowest_below = index.next_number
+    for row in reversed(range(len(index))):
+        number = index.number(row)
+        if number < lowest_below:
+            lowest_below = number
+        else:
+            strays[row] = 1
+    return strays
 
 
 def _check(index: ItemIndex, row: int, outcome: Outcome, result: bytes) -> None:

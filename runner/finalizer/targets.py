@@ -125,7 +125,7 @@ def _is_as_written(target: Path, known: JsonObject | None) -> bool:
     if found.st_mtime_ns == known["mtime_ns"]:
         return True
     # A file that was copied or touched is still ours.
-    return _described(target)["sha256"] == known["sha256"]
+    return bool(_described(target)["sha256"] == known["sha256"])
 
 
 def _described(target: Path) -> JsonObject:

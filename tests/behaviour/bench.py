@@ -93,7 +93,7 @@ class Bench:
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every request the server saw, so far."""
-        return read_ledger(self.ledger_path)
+        return [dict(line) for line in read_ledger(self.ledger_path)]
 
     def wait_for_answers(self, count: int) -> None:
         """Until the server has generated that many answers."""

@@ -11,7 +11,7 @@ import threading
 from runner.checkpoint.shard import Shard
 from runner.errors import StoreError
 from runner.records import JsonObject, Stop, StopKind, Verdict
-from runner.walk import Ending
+from runner.worker.walk import Ending
 
 _QUIET_TICKS = 20
 

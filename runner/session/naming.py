@@ -9,9 +9,9 @@ from pathlib import Path
 
 from runner.checkpoint.manifest import MANIFEST, Manifest
 from runner.errors import RunExists, RunNotFound, StateDamaged, UsageError
-from runner.heartbeat import read_status
 from runner.records import RunState
 from runner.run_folder import folder_of
+from runner.supervisor.heartbeat import read_status
 
 _NAME = re.compile(r"[^\W_][\w.\- ]{0,99}")
 

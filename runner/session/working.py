@@ -12,22 +12,22 @@ from pathlib import Path
 
 from runner import engines
 from runner.api_records import Changes, Finish, Progress
-from runner.changes import changed_config, check_unchanged, identity_of
 from runner.checkpoint.manifest import Manifest
 from runner.clock import Clock
-from runner.concurrency import check_descriptors
 from runner.errors import RunChanged
-from runner.exporting import export_run
 from runner.finalizer import check_targets
-from runner.heartbeat import write_heartbeat
 from runner.itemfile import ItemIndex, digest_of
-from runner.opened import OpenRun, holding
 from runner.records import OutcomeState, RunState, RunStatus, Stop
 from runner.run_folder import INDEX, LOG
-from runner.signals import listening
-from runner.simulating import server_for
-from runner.supervisor import Supervisor
-from runner.survey import Survey
+from runner.session.changes import changed_config, check_unchanged, identity_of
+from runner.session.exporting import export_run
+from runner.session.simulating import server_for
+from runner.session.survey import Survey
+from runner.supervisor.concurrency import check_descriptors
+from runner.supervisor.heartbeat import write_heartbeat
+from runner.supervisor.loop import Supervisor
+from runner.supervisor.opened import OpenRun, holding
+from runner.supervisor.signals import listening
 
 _LOG_BYTES = 10_000_000
 _LOG_FILES = 10

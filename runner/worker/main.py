@@ -24,14 +24,14 @@ from runner.clock import Clock, SystemClock
 from runner.errors import ItemFileError, RunnerError, StoreError
 from runner.itemfile import ItemIndex, ItemReader
 from runner.limiter import Limiter
-from runner.outbox import Outbox
 from runner.pricing import PriceBook
 from runner.protocols import Channel, WorkerSettings
 from runner.records import JsonObject, Stop, StopKind
 from runner.run_folder import INDEX
 from runner.task import load_task
-from runner.walk import Ending, Tools, Walk
-from runner.wants import ceilings_of, place_of
+from runner.worker.outbox import Outbox
+from runner.worker.walk import Ending, Tools, Walk
+from runner.worker.wants import ceilings_of, place_of
 
 _TICK_S = 0.05
 _SLOWEST_SHOWN = 3

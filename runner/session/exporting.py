@@ -15,11 +15,11 @@ from runner.checkpoint.reading import RunReader
 from runner.config import default_output
 from runner.errors import RunLocked
 from runner.finalizer import check_targets, export, written_now
-from runner.heartbeat import read_status
 from runner.itemfile import ItemIndex, ItemReader
 from runner.pricing import PriceBook
 from runner.run_folder import INDEX
 from runner.summary import Summary
+from runner.supervisor.heartbeat import read_status
 
 WRITING = "writing files"
 

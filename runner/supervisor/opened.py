@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from runner.backlog import Backlog
 from runner.checkpoint.entries import Outcome
 from runner.checkpoint.history import History, history_of
 from runner.checkpoint.locks import RunLock
@@ -17,7 +16,6 @@ from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.shard import Shard
 from runner.clock import Clock
-from runner.concurrency import Concurrency, concurrency_for
 from runner.config import RunConfig
 from runner.itemfile import ItemIndex, ItemReader
 from runner.limiter import (
@@ -27,7 +25,9 @@ from runner.limiter import (
 )
 from runner.records import JsonObject, OutcomeState, Stop, Totals
 from runner.run_folder import INDEX, SUPERVISOR_SLOT
-from runner.wants import ceilings_of, place_of
+from runner.supervisor.backlog import Backlog
+from runner.supervisor.concurrency import Concurrency, concurrency_for
+from runner.worker.wants import ceilings_of, place_of
 
 _MOST_KEPT_FREE_BYTES = 1 << 30
 _KEPT_FREE_SHARE = 20  # a twentieth of the disk

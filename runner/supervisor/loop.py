@@ -13,17 +13,12 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from runner.backlog import Assignment, Backlog
 from runner.checkpoint.entries import Outcome
 from runner.checkpoint.reading import ShardReader
 from runner.clock import Clock
 from runner.errors import RunnerError
-from runner.guards import Guards
-from runner.heartbeat import write_heartbeat
 from runner.limiter import rebuild_slot
-from runner.opened import OpenRun
 from runner.protocols import Died, Engine, Said, WorkerSettings
-from runner.pulse import Pulse
 from runner.records import (
     JsonObject,
     OutcomeState,
@@ -35,8 +30,13 @@ from runner.records import (
     Totals,
 )
 from runner.run_folder import SUPERVISOR_SLOT
-from runner.signals import Signals
-from runner.walk import result_json
+from runner.supervisor.backlog import Assignment, Backlog
+from runner.supervisor.guards import Guards
+from runner.supervisor.heartbeat import write_heartbeat
+from runner.supervisor.opened import OpenRun
+from runner.supervisor.pulse import Pulse
+from runner.supervisor.signals import Signals
+from runner.worker.walk import result_json
 
 TICK_S = 0.1
 BEAT_S = 1.0

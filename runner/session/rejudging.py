@@ -14,7 +14,6 @@ from pathlib import Path
 
 from runner.answers import read_answer
 from runner.api_records import Changes, Progress, Rejudged
-from runner.changes import changed_config, identity_of
 from runner.checkpoint.entries import Attempt, Outcome
 from runner.checkpoint.history import history_of
 from runner.checkpoint.reading import RunReader
@@ -22,11 +21,12 @@ from runner.checkpoint.shard import Shard
 from runner.clock import Clock
 from runner.errors import StoreError
 from runner.itemfile import ItemIndex, ItemReader
-from runner.opened import holding
 from runner.records import Answer, Item, OutcomeState, Verdict
 from runner.run_folder import INDEX, SUPERVISOR_SLOT
+from runner.session.changes import changed_config, identity_of
+from runner.supervisor.opened import holding
 from runner.task import Task, load_task
-from runner.walk import result_json
+from runner.worker.walk import result_json
 
 JUDGING = "judging answers"
 _ZERO = Decimal(0)

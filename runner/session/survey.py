@@ -19,7 +19,7 @@ from runner.pricing import PriceBook
 from runner.records import Item, Request
 from runner.run_folder import REJECTED
 from runner.task import load_task
-from runner.wants import BYTES_PER_TOKEN
+from runner.worker.wants import BYTES_PER_TOKEN
 
 READING = "reading items"
 _OUTPUT_LIMIT = collections.defaultdict(

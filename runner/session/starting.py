@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runner.api_records import Plan, Progress
-from runner.changes import identity_of
 from runner.checkpoint.manifest import Manifest, make_private, new_run_id
 from runner.clock import Clock
-from runner.concurrency import check_descriptors, concurrency_for
 from runner.config import RunConfig
 from runner.durable import sync_folder
 from runner.finalizer import check_targets
 from runner.itemfile import is_batch_file
-from runner.naming import check_name, free_name, refuse_known
 from runner.preflight import probe
 from runner.run_folder import INDEX, folder_of
-from runner.simulating import simulated_service
-from runner.survey import Survey
+from runner.session.changes import identity_of
+from runner.session.naming import check_name, free_name, refuse_known
+from runner.session.simulating import simulated_service
+from runner.session.survey import Survey
+from runner.supervisor.concurrency import check_descriptors, concurrency_for
 
 
 def plan_run(config: RunConfig, on_progress: Progress | None) -> Plan:

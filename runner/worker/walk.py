@@ -53,7 +53,7 @@ from runner.retrying import (
     retrying,
 )
 from runner.task import Task
-from runner.wants import want_for
+from runner.worker.wants import want_for
 
 _STOPS = {
     RefusalKind.BUDGET: StopKind.BUDGET,

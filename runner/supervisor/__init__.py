@@ -1,0 +1,10 @@
+"""The whole night: who works, what is left, when to stop.
+
+    loop       the supervisor: starts, feeds, watches, buries workers; drains
+    opened     the run it holds: lock, shards, limiter
+    backlog    which items are left       guards       when going on burns money
+    pulse      rates and time left        heartbeat    the last sign of life
+    signals    Ctrl-C, SIGTERM            concurrency  how many workers and threads
+
+Floor: the run. Knows engines only by their protocol.
+"""

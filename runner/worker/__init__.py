@@ -1,0 +1,7 @@
+"""One worker: what happens inside a slot.
+
+    main    opens tools, runs threads, listens     walk    one item: the heart
+    outbox  what the supervisor is told            wants   what is asked of the limiter
+
+Floor: the work. Does not know which engine runs it.
+"""
