@@ -251,7 +251,7 @@ def of_break(error: BaseException, flight: Flight) -> Failure:
         kind = _NOT_SENT
     return Failure(
         kind=kind,
-        message=f"{row.says}: {cause or type(cause).__name__}",
+        message=f"{row.says}: {str(cause) or type(cause).__name__}",
         status=flight.status,
         possibly_billed=_may_be_billed(kind, flight),
     )
