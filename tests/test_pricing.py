@@ -388,8 +388,10 @@ def test_the_price_list_is_not_loaded_before_it_is_needed() -> None:
     code = (
         "import sys; from runner.config import Service;"
         "from runner.pricing import PriceBook, parse_price;"
-        "PriceBook.for_service(Service(simulated=True));"
-        "PriceBook.for_service(Service(prices=dict([parse_price('m=1,1,1')])));"
+        "PriceBook.for_service(Service()).describe();"
+        "prices = dict([parse_price('m=1,1,1')]);"
+        "assert PriceBook.for_service(Service(prices=prices)).knows('m');"
+        "assert not PriceBook.for_service(Service(simulated=True)).knows('x');"
         "sys.exit('genai_prices' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -237,7 +237,8 @@ class Walk:
     @property
     def _failures(self) -> int:
         """Failures that count: not those of an outage that was seen since."""
-        self._failed_s = self._tools.limiter.forgiven(self._failed_s)
+        excused = self._tools.limiter.forgiven(self._failed_s)
+        self._failed_s = [at_s for at_s in self._failed_s if at_s not in excused]
         return self._past.failures + len(self._failed_s)
 
     def _settle(self, begun: Attempt, done: Attempt, body: bytes) -> None:

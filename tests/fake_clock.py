@@ -1,0 +1,26 @@
+"""A clock that stands still until a test, or somebody's wait, moves it."""
+
+import threading
+
+
+class FakeClock:
+    """Waiting takes no time; it only makes it later."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+        self.waits: list[float] = []
+
+    def monotonic_s(self) -> float:
+        """The same until it is moved."""
+        return self.now_s
+
+    def unix_s(self) -> float:
+        """A plausible wall clock."""
+        return 1_700_000_000.0 + self.now_s
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """It is that much later at once."""
+        self.waits.append(seconds)
+        if not stop.is_set():
+            self.now_s += seconds
+        return stop.is_set()

@@ -1,0 +1,192 @@
+"""Workers die; the supervisor reads their shards and goes on."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from fake_clock import FakeClock
+from scripted_engine import Script, ScriptedEngine
+
+from runner.checkpoint.reading import RunReader
+from runner.config import Pacing, RunConfig, Service, TaskSpec, default_output
+from runner.records import OutcomeState, RunStatus, Stop, StopKind
+from runner.session.starting import create_run
+from runner.supervisor.loop import Supervisor
+from runner.supervisor.opened import OpenRun, holding
+from runner.supervisor.signals import Signals
+
+
+@pytest.fixture
+def run_folder(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A run of twelve items that never meets a server."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    return new_run(tmp_path, clock, Pacing(workers=2, threads=2, min_free_bytes=0))
+
+
+def new_run(tmp_path: Path, clock: FakeClock, pacing: Pacing) -> Path:
+    """A run of twelve items with that pacing."""
+    items = tmp_path / "items.jsonl"
+    items.write_text("".join(json.dumps({"id": n}) + "\n" for n in range(12)))
+    config = RunConfig(
+        items_path=items,
+        task=TaskSpec(prompt="{{id}}", model="gpt-4o-mini"),
+        service=Service(scenario="latency=0"),
+        pacing=pacing,
+        output=default_output(items),
+    )
+    return create_run(
+        config,
+        name=None,
+        state_dir=tmp_path / "state",
+        new=True,
+        clock=clock,
+        on_progress=None,
+    )
+
+
+def supervise(
+    folder: Path,
+    clock: FakeClock,
+    script: Script,
+    statuses: list[RunStatus] | None = None,
+) -> tuple[Stop | None, ScriptedEngine, Supervisor]:
+    """Work on the run with scripted workers, as a session does."""
+    engine = ScriptedEngine(script, clock)
+    with contextlib.ExitStack() as opened:
+        manifest = opened.enter_context(holding(folder, clock))
+        run = OpenRun(folder, manifest, manifest.config, "key", clock, opened)
+        run.decide_concurrency()
+        told = [] if statuses is None else statuses
+        supervisor = Supervisor(run, engine, clock, Signals(clock), told.append)
+        stop = supervisor.work()
+        run.mark(supervisor.totals_by_slot())
+        engine.close()
+    return stop, engine, supervisor
+
+
+@contextlib.contextmanager
+def reading(folder: Path, clock: FakeClock) -> Iterator[RunReader]:
+    """The shards of a run."""
+    with holding(folder, clock) as manifest:
+        reader = RunReader(folder, manifest.run_id, list(manifest.shards))
+        yield reader
+        reader.close()
+
+
+def states(folder: Path, clock: FakeClock) -> list[OutcomeState]:
+    """The outcome of each item, in order."""
+    with reading(folder, clock) as reader:
+        return [outcome.state for outcome, _ in reader.outcomes()]
+
+
+def test_without_trouble_every_item_is_asked_once(
+    run_folder: Path, clock: FakeClock
+) -> None:
+    """The plain case."""
+    stop, engine, supervisor = supervise(run_folder, clock, Script())
+
+    assert stop is None
+    assert supervisor.is_finished
+    assert sorted(engine.asked) == list(range(12))
+    assert states(run_folder, clock) == [OutcomeState.VALID] * 12
+
+
+def test_a_poison_item_is_failed_after_three_deaths_and_no_other_item_is(
+    run_folder: Path, clock: FakeClock
+) -> None:
+    """The third time it is alone with its worker, so nobody else is to blame."""
+    stop, engine, _ = supervise(run_folder, clock, Script(killers={5}))
+
+    assert stop is None
+    assert engine.asked.count(5) == 3
+    found = states(run_folder, clock)
+    assert found[5] is OutcomeState.FAILED
+    assert found.count(OutcomeState.VALID) == 11
+    assert (3, 1) in engine.started
+
+
+def test_a_death_after_the_reply_was_recorded_buys_nothing_again(
+    run_folder: Path, clock: FakeClock
+) -> None:
+    """The reply is handed on as not yet judged."""
+    script = Script(killers={5}, settles_first=True)
+    engine_asked = supervise(run_folder, clock, script)[1]
+
+    assert engine_asked.histories[5].unjudged is not None
+
+
+def test_workers_that_die_before_they_are_ready_stop_the_run(
+    run_folder: Path, clock: FakeClock
+) -> None:
+    """Five in a row: something is wrong with all of them."""
+    stop, engine, _ = supervise(run_folder, clock, Script(never_ready=True))
+
+    assert stop is not None
+    assert stop.kind is StopKind.WORKERS
+    assert 5 <= len(engine.started) <= 6
+
+
+def test_what_is_recorded_is_never_handed_out_again(
+    run_folder: Path, clock: FakeClock, tmp_path: Path
+) -> None:
+    """A second session asks only what is left."""
+    limited = Pacing(workers=2, threads=2, min_free_bytes=0, limit=4)
+    folder = new_run(tmp_path, clock, limited)
+    first_stop, first, _ = supervise(folder, clock, Script())
+    with holding(folder, clock) as manifest:
+        pass
+    assert first_stop is not None
+    assert first_stop.kind is StopKind.LIMIT
+    assert len(first.asked) == 4
+    assert manifest.config.pacing.limit == 4
+
+    done = set(first.asked)
+    second = supervise(folder, clock, Script())[1]
+    assert done.isdisjoint(second.asked)
+
+
+def test_totals_on_disk_are_the_totals_told(run_folder: Path, clock: FakeClock) -> None:
+    """Whatever died on the way."""
+    statuses: list[RunStatus] = []
+    supervise(run_folder, clock, Script(killers={3}), statuses)
+    with reading(run_folder, clock) as reader:
+        totals = reader.totals()
+
+    assert totals.valid == 11
+    assert totals.failed == 1
+    assert totals.answers_usd == Decimal("0.011")
+    assert (totals.open, totals.lost) == (1, 2)
+    assert statuses[-1].totals.valid <= 11
+
+
+def test_a_full_disk_stops_the_run_before_it_is_full(
+    run_folder: Path, clock: FakeClock, tmp_path: Path
+) -> None:
+    """Nothing new is sent once less than --min-free is left."""
+    folder = new_run(tmp_path, clock, Pacing(workers=1, min_free_bytes=1 << 60))
+
+    stop, engine, _ = supervise(folder, clock, Script())
+
+    assert stop is not None
+    assert stop.kind is StopKind.DISK
+    assert engine.asked == []
+
+
+def test_fifty_invalid_answers_at_first_stop_the_run(
+    tmp_path: Path, clock: FakeClock, run_folder: Path
+) -> None:
+    """A wrong rule is seen in the first minute, with an example."""
+
+    def says(_row: int) -> dict[str, object]:
+        return {"verdicts": [[False, "not a colour"]] * 10}
+
+    stop, _, _ = supervise(run_folder, clock, Script(says=says))
+
+    assert stop is not None
+    assert stop.kind is StopKind.VALIDATOR
+    assert "not a colour" in stop.message
