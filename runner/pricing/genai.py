@@ -51,8 +51,9 @@ class WorstRates:
 def library() -> ModuleType:
     """Import genai_prices: 0.2 s and 30 MB, so not before a price is asked for.
 
-    `--help`, `status`, simulated runs and runs whose models all have a `--price`
-    never need it.
+    `--help`, `status`, exports, simulated runs and runs whose models all have a
+    `--price` never need it. A worker meets it at its first worst case, before
+    its first send.
     """
     import genai_prices  # noqa: PLC0415 - see above
 

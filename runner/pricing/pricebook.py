@@ -50,9 +50,6 @@ class PriceBook:
         self._is_simulated = service.simulated
         host = urlsplit(service.base_url).hostname or ""
         self._says_cost = host == "openrouter.ai" or host.endswith(".openrouter.ai")
-        if not self._own and not self._is_simulated:
-            # Now, not in the middle of the first answer.
-            genai.library()
 
     @classmethod
     def for_service(cls, service: Service) -> "PriceBook":
