@@ -51,6 +51,10 @@ def lint(extra: list[str]) -> None:
     call("ruff", "format", "--check", *code, *extra)
     call("ruff", "check", *code)
     call("mypy")
+    # One by one: each folder of tests has a conftest of its own.
+    for folder in sorted((ROOT / "tests").iterdir()):
+        if folder.is_dir() and any(folder.glob("*.py")):
+            call("mypy", str(folder))
     call("lint-imports")
 
 

@@ -1,0 +1,277 @@
+"""One item from request to outcome: the order, the bounds, the money."""
+
+import dataclasses
+import json
+from collections import deque
+from decimal import Decimal
+
+import pytest
+from fake_clock import FakeClock
+from walk_fakes import BAD, GOOD, World, done, reply
+
+from runner.checkpoint.entries import Superseded
+from runner.checkpoint.history import History
+from runner.limiter import Refusal, RefusalKind
+from runner.records import (
+    AttemptState,
+    FailureKind,
+    OutcomeState,
+    StopKind,
+    Verdict,
+)
+
+
+@pytest.fixture
+def world(clock: FakeClock) -> World:
+    """A world in which a test writes the replies."""
+    return World(clock)
+
+
+def test_intent_is_on_disk_before_the_send_and_the_reply_before_the_verdict(
+    world: World,
+) -> None:
+    """The order that every promise rests on."""
+    world.replies = deque([reply()])
+
+    ending = world.walk()
+
+    expected = ["reserve", "begin", "call", "settle", "answered", "judge"]
+    assert expected == world.log
+    assert done(ending).state is OutcomeState.VALID
+    assert world.bodies == [GOOD]
+    assert world.asked == ["run-3-1"]
+
+
+def test_an_invalid_answer_is_asked_again_up_to_four_times(world: World) -> None:
+    """Each is one permit, one attempt, one answer paid for."""
+    world.replies = deque([reply(BAD)] * 9)
+
+    outcome = done(world.walk())
+
+    assert (outcome.state, outcome.requests) == (OutcomeState.INVALID, 4)
+    assert outcome.invalid_answers == 4
+    assert outcome.invalid_answers_usd == Decimal("0.004")
+    assert world.log.count("call") == world.log.count("reserve") == 4
+
+
+def test_usage_and_cost_are_summed_over_all_answers(world: World) -> None:
+    """An invalid answer was paid for like any other."""
+    world.replies = deque([reply(BAD), reply()])
+
+    result = json.loads(world.walk().result)
+
+    assert result["usage"]["input_tokens"] == 10
+    assert result["cost_usd"] == "0.002"
+    assert (result["requests"], result["valid"]) == (2, True)
+
+
+def test_truncated_answers_are_not_asked_again(world: World) -> None:
+    """The same question would be cut at the same place, and paid again."""
+    world.verdict_of = lambda _: Verdict(valid=False, reason="length", ask_again=False)
+    world.replies = deque([reply()])
+
+    assert done(world.walk()).requests == 1
+
+
+def test_a_rule_that_raises_is_no_reason_to_ask_again(world: World) -> None:
+    """The user's bug must not be paid for."""
+    world.verdict_of = lambda _: Verdict(valid=None, reason="KeyError")
+    world.replies = deque([reply()])
+
+    outcome = done(world.walk())
+
+    assert (outcome.state, outcome.requests) == (OutcomeState.INVALID, 1)
+
+
+@pytest.mark.parametrize("kind", [FailureKind.SERVER, FailureKind.TIMEOUT])
+def test_six_failures_fail_the_item(world: World, kind: FailureKind) -> None:
+    """With backoff between them, at most a minute each."""
+    world.replies = deque([reply(kind=kind)] * 9)
+
+    outcome = done(world.walk())
+
+    assert (outcome.state, outcome.requests) == (OutcomeState.FAILED, 6)
+    assert len(world.clock.waits) == 5
+    assert all(0 <= wait_s <= 60 for wait_s in world.clock.waits)
+
+
+@pytest.mark.parametrize(
+    "kind", [FailureKind.THROTTLED, FailureKind.NOT_SENT, FailureKind.SLOW_DOWN]
+)
+def test_what_costs_nothing_counts_against_nothing(
+    world: World, kind: FailureKind
+) -> None:
+    """A hundred 429s, or an hour without a network, burn no attempt."""
+    world.replies = deque([*[reply(kind=kind)] * 100, reply()])
+
+    assert done(world.walk()).state is OutcomeState.VALID
+
+
+def test_failures_of_an_outage_are_forgiven(world: World) -> None:
+    """The server's trouble is not the item's."""
+    world.forgives = True
+    world.replies = deque([*[reply(kind=FailureKind.SERVER)] * 50, reply()])
+
+    assert done(world.walk()).state is OutcomeState.VALID
+
+
+def test_a_refused_request_fails_its_item_at_once(world: World) -> None:
+    """A 400 never turns into an answer."""
+    world.replies = deque([reply(kind=FailureKind.REJECTED)])
+
+    ending = world.walk()
+
+    assert done(ending).state is OutcomeState.FAILED
+    assert ending.is_rejected
+
+
+def test_a_dead_account_stops_the_run_and_leaves_the_item_pending(
+    world: World,
+) -> None:
+    """No other request could succeed either."""
+    world.replies = deque([reply(kind=FailureKind.DENIED)])
+
+    ending = world.walk()
+
+    assert ending.outcome is None
+    assert ending.stop is not None
+    assert ending.stop.kind is StopKind.DENIED
+
+
+def test_a_stale_permit_is_not_used(world: World) -> None:
+    """It is given back, the attempt is marked not sent, and a new one is taken."""
+    world.stale = 2
+    world.replies = deque([reply()])
+
+    ending = world.walk()
+
+    assert world.log.count("call") == 1
+    assert world.log.count("give back") == 2
+    states = [attempt.state for attempt in world.settled]
+    assert states == [AttemptState.NOT_SENT] * 2 + [AttemptState.SETTLED]
+    assert done(ending).requests == 1
+
+
+def test_nothing_is_sent_that_cannot_be_recorded(world: World) -> None:
+    """The permit goes back, the run stops."""
+    world.store_fails_at = "begin"
+
+    ending = world.walk()
+
+    assert "call" not in world.log
+    assert world.log[-1] == "give back"
+    assert ending.stop is not None
+    assert ending.stop.kind is StopKind.STORE
+
+
+def test_a_drain_leaves_a_failed_call_pending(world: World) -> None:
+    """What failed is not tried again, what was answered is finished."""
+    world.stops_at_call = True
+    world.replies = deque([reply(kind=FailureKind.SERVER), reply()])
+    assert world.walk().outcome is None
+
+    world.stop.clear()
+    assert done(world.walk()).state is OutcomeState.VALID
+
+
+def test_a_stored_reply_is_judged_not_bought(world: World) -> None:
+    """After a crash between settle and record."""
+    world.replies = deque([reply()])
+    world.walk()
+    world.stored = (world.settled[0], GOOD)
+    world.log.clear()
+
+    past = History(
+        next_attempt=2, requests=1, unjudged=(1, 1), cost_usd=Decimal("0.001")
+    )
+    outcome = done(world.walk(past))
+
+    assert world.log == ["judge"]
+    assert (outcome.state, outcome.requests) == (OutcomeState.VALID, 1)
+    assert outcome.answer == (1, 1)
+
+
+def test_a_stored_reply_that_is_invalid_is_followed_by_three_more(
+    world: World,
+) -> None:
+    """It counts as one of the four."""
+    world.replies = deque([reply(BAD)] * 9)
+    world.walk()
+    world.stored = (world.settled[0], BAD)
+    world.log.clear()
+    world.replies = deque([reply(BAD)] * 9)
+
+    outcome = done(world.walk(History(next_attempt=2, requests=1, unjudged=(1, 1))))
+
+    assert world.log.count("call") == 3
+    assert outcome.requests == 4
+
+
+def test_unresolved_attempts_are_lost_once_they_are_asked_again(world: World) -> None:
+    """The first send after a crash says which ones it asks again; later ones don't."""
+    held = Superseded(attempt=1, worst_usd=Decimal("0.01"))
+    world.replies = deque([reply(BAD), reply()])
+
+    world.walk(History(next_attempt=2, requests=1, unresolved=(held,)))
+
+    assert [attempt.supersedes for attempt in world.begun] == [(held,), ()]
+    assert [attempt.attempt for attempt in world.begun] == [2, 3]
+    assert all(attempt.is_retry for attempt in world.begun)
+
+
+def test_unresolved_attempts_stay_so_while_nothing_was_sent(world: World) -> None:
+    """A refused connection has asked nothing again."""
+    held = Superseded(attempt=1, worst_usd=Decimal("0.01"))
+    world.replies = deque([reply(kind=FailureKind.NOT_SENT), reply()])
+
+    world.walk(History(next_attempt=2, requests=1, unresolved=(held,)))
+
+    assert [attempt.supersedes for attempt in world.begun] == [(held,), (held,)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "stop"),
+    [(RefusalKind.BUDGET, StopKind.BUDGET), (RefusalKind.GIVEN_UP, StopKind.OUTAGE)],
+)
+def test_a_refused_permit_stops_the_run(
+    world: World, kind: RefusalKind, stop: StopKind
+) -> None:
+    """The cap is reached, or nothing has answered for hours."""
+    world.refusal = Refusal(kind=kind, message="no more")
+
+    ending = world.walk()
+
+    assert ending.stop is not None
+    assert ending.stop.kind is stop
+    assert world.begun == []
+
+
+def test_an_item_larger_than_the_limit_is_failed_without_a_send(world: World) -> None:
+    """It would be refused for ever."""
+    world.refusal = Refusal(kind=RefusalKind.TOO_LARGE, message="too large")
+
+    outcome = done(world.walk())
+
+    assert (outcome.state, outcome.reason) == (OutcomeState.FAILED, "too large")
+
+
+def test_failures_so_far_are_written_into_the_next_attempt(world: World) -> None:
+    """So that a resume goes on counting where the last session stood."""
+    world.replies = deque([*[reply(kind=FailureKind.SERVER)] * 2, reply()])
+
+    world.walk(History(failures=1))
+
+    assert [attempt.failures_before for attempt in world.begun] == [1, 2, 3]
+    assert [attempt.failure_counts for attempt in world.settled] == [True, True, False]
+
+
+def test_a_lone_surrogate_in_an_answer_is_exported_as_an_escape(world: World) -> None:
+    """UTF-8 cannot hold one; the file stays valid JSON."""
+    world.replies = deque([reply(GOOD.replace(b"yes", rb"yes\ud800"))])
+    world.verdict_of = lambda _: Verdict(valid=True)
+
+    ending = world.walk()
+
+    assert rb"\ud800" in ending.result
+    assert json.loads(ending.result)["response"] == "yes\ud800"
+    assert dataclasses.is_dataclass(ending)
