@@ -1,0 +1,80 @@
+"""When a request is tried again, how long that waits, and when it ends."""
+
+import threading
+
+import pytest
+from fake_clock import FakeClock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.config import Pacing
+from runner.records import Failure, FailureKind, OutcomeState
+from runner.retrying import (
+    PENDING,
+    SCOPES,
+    Step,
+    backoff_s,
+    decide_on_failure,
+    retrying,
+)
+
+
+@given(st.integers(0, 10**6))
+def test_backoff_is_full_jitter_below_a_minute(failures: int) -> None:
+    """Also after a million failures: tenacity's own default has no bound."""
+    assert 0 <= backoff_s(failures) <= min(60, 2 ** min(max(failures - 1, 0), 20))
+
+
+def test_every_kind_of_failure_has_a_rule() -> None:
+    """A kind without one would end a worker."""
+    assert set(SCOPES) == set(FailureKind)
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+@pytest.mark.parametrize("failures", [0, 1, 5, 6, 7])
+def test_each_failure_has_exactly_one_consequence(
+    kind: FailureKind, failures: int
+) -> None:
+    """Again, finished, or the run stops."""
+    step = decide_on_failure(Failure(kind=kind, message="m"), failures, Pacing())
+
+    assert [step.again, step.finish is not None, step.stop is not None].count(True) == 1
+
+
+def test_the_loop_ends_with_the_first_step_that_does(clock: FakeClock) -> None:
+    """Waiting between steps as they say."""
+    steps = iter(
+        [
+            Step(again=True, wait_s=2.5),
+            Step(again=True),
+            Step(finish=OutcomeState.VALID),
+        ]
+    )
+
+    last = retrying(lambda: next(steps), stop=threading.Event(), clock=clock)
+
+    assert last.finish is OutcomeState.VALID
+    assert clock.waits == [2.5, 0.0]
+
+
+def test_a_stop_during_the_wait_ends_the_loop(clock: FakeClock) -> None:
+    """The next step is not taken: the run drains."""
+    stop = threading.Event()
+    taken: list[int] = []
+
+    def step() -> Step:
+        taken.append(1)
+        return Step(again=True, wait_s=60)
+
+    clock.on_wait = threading.Event.set
+
+    assert retrying(step, stop=stop, clock=clock) == PENDING
+    assert len(taken) == 1
+
+
+def test_a_stop_before_the_first_step_takes_none(clock: FakeClock) -> None:
+    """A worker that drains begins nothing."""
+    stop = threading.Event()
+    stop.set()
+
+    assert retrying(lambda: Step(again=True), stop=stop, clock=clock) == PENDING
