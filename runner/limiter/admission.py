@@ -70,7 +70,9 @@ def admit(
         return money
     due_ns = _due_ns(key, run, asked.want, now_ns)
     if due_ns > now_ns + AHEAD_NS:
-        _hold_for_the_large(key, run, asked.want, now_ns)
+        for bucket, spacing, amount in _paced(key, run, asked.want, now_ns):
+            if spacing is not None:
+                bucket.claim(amount, spacing, now_ns)
         return Blocked(until_ns=due_ns - AHEAD_NS)
     return _grant(key, run, asked, due_ns)
 
@@ -153,7 +155,7 @@ def _paced(
 ) -> tuple[tuple[Bucket, Spacing | None, int], ...]:
     return (
         (key.requests, key.request_spacing(now_ns), 1),
-        (key.tokens, key.token_spacing(), want.tokens),
+        (key.tokens, key.token_spacing(now_ns), want.tokens),
         (run.requests, run.request_spacing(), 1),
         (run.tokens, run.token_spacing(), want.tokens),
     )
@@ -168,18 +170,6 @@ def _due_ns(key: KeyState, run: RunState, want: Want, now_ns: int) -> int:
     if run.requests.limit or run.tokens.limit:
         due_ns = max(due_ns, run.starts_ns)
     return due_ns
-
-
-def _hold_for_the_large(key: KeyState, run: RunState, want: Want, now_ns: int) -> None:
-    """Let others wait too while the window empties for a large request.
-
-    Small ones would otherwise fill every gap, and it would never be sent.
-    """
-    for bucket, spacing, amount in _paced(key, run, want, now_ns):
-        if spacing is not None and spacing.ceiling is not None:
-            free_ns = bucket.window.free_ns(amount, spacing.ceiling, now_ns)
-            if free_ns > now_ns:
-                bucket.hold_until(free_ns, spacing)
 
 
 def _grant(key: KeyState, run: RunState, asked: Asked, due_ns: int) -> Permit:
@@ -216,5 +206,5 @@ def _grant(key: KeyState, run: RunState, asked: Asked, due_ns: int) -> Permit:
 def _span(seconds: float) -> str:
     for unit_s, name in ((3600, "h"), (60, "min")):
         if seconds >= unit_s:
-            return f"{seconds / unit_s:.3g} {name}"
-    return f"{seconds:.3g} s"
+            return f"{round(seconds / unit_s, 1):g} {name}"
+    return f"{round(seconds, 1):g} s"

@@ -55,15 +55,17 @@ class KeyState:
         """How requests must stand apart now; None: nothing is known."""
         at_most = self.cut.per_minute(now_ns)
         if self.requests.limit:
-            spacing = request_spacing_of(self.requests.limit)
+            spacing = request_spacing_of(self.requests.own_limit(now_ns))
             return spacing if at_most is None else spacing.slowed_to(at_most)
         if at_most is None:
             return None
         return Spacing(per_reach=at_most, tolerance_ns=0, ceiling=None)
 
-    def token_spacing(self) -> Spacing | None:
-        """How tokens must stand apart; None: nothing is known."""
-        return token_spacing_of(self.tokens.limit) if self.tokens.limit else None
+    def token_spacing(self, now_ns: int) -> Spacing | None:
+        """How tokens must stand apart now; None: nothing is known."""
+        if not self.tokens.limit:
+            return None
+        return token_spacing_of(self.tokens.own_limit(now_ns))
 
     def to_bytes(self) -> bytes:
         """The inverse of `load`."""

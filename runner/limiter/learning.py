@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from runner.limiter.daily import Daily
 from runner.limiter.headers import DAY_S, MINUTE_S, Meter, Meters
 from runner.limiter.keystate import KeyState, request_spacing_of, token_spacing_of
-from runner.limiter.pacing import Bucket, Spacing
+from runner.limiter.pacing import Bucket
 from runner.limiter.permits import Permit
 
 _NOTICEABLE_SHARE = 0.05
@@ -38,14 +38,8 @@ def learn(
         key, Daily.REQUESTS, meters.requests, retry_after_s, now_ns
     )
     used_tokens = _take_over(key, Daily.TOKENS, meters.tokens, retry_after_s, now_ns)
-    if used_requests is not None:
-        others = used_requests - permit.key_requests_before
-        spacing = request_spacing_of(key.requests.limit)
-        _make_way(key.requests, spacing, others, permit.granted_ns)
-    if used_tokens is not None:
-        others = used_tokens - permit.key_tokens_before
-        spacing = token_spacing_of(key.tokens.limit)
-        _make_way(key.tokens, spacing, others, permit.granted_ns)
+    _make_way(key.requests, used_requests, permit.key_requests_before, now_ns)
+    _make_way(key.tokens, used_tokens, permit.key_tokens_before, now_ns)
     return Learned(used_tokens=used_tokens)
 
 
@@ -85,13 +79,16 @@ def _period_s(meter: Meter, bucket: Bucket, day_limit: int) -> int | None:
     return DAY_S if period_s is None and meter.limit == day_limit else period_s
 
 
-def _make_way(bucket: Bucket, spacing: Spacing, others: int, granted_ns: int) -> None:
-    """Stand behind what others have used, as if it had been granted here.
+def _make_way(
+    bucket: Bucket, used: int | None, ours_at_grant: int, now_ns: int
+) -> None:
+    """Leave to others what the server has counted beyond our own.
 
-    Counted from the moment of our own grant: that is what the figures in its
-    reply are about. A later look at the same use changes nothing (a maximum, not a
-    sum), and use that lies long back has no effect.
+    The figures are from the request's admission at some servers and from its end
+    at others, so they are held against the larger of our own counts.
     """
-    if others > max(_NOTICEABLE_SHARE * bucket.limit, 1):
-        others = min(others, bucket.limit)
-        bucket.hold_until(granted_ns + spacing.cost_ns(others), spacing)
+    if used is None:
+        return
+    others = used - max(ours_at_grant, bucket.window.total(now_ns))
+    is_noticeable = others > max(_NOTICEABLE_SHARE * bucket.limit, 1)
+    bucket.make_way(others if is_noticeable else 0, now_ns)

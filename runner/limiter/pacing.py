@@ -9,12 +9,27 @@ Floor: pure arithmetic in integer nanoseconds. Knows the window.
 
 import struct
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from runner.limiter.permits import Charge
-from runner.limiter.window import REACH_NS, RING_BYTES, Window
+from runner.limiter.window import REACH_NS, RING_BYTES, SECOND_NS, WINDOW_NS, Window
 
-_LAYOUT = struct.Struct("<qqq")
+_LAYOUT = struct.Struct("<qqqqqqq")
+_VALUES = attrgetter(
+    "limit",
+    "learned_ns",
+    "tat_ns",
+    "others",
+    "others_ns",
+    "claimed",
+    "claimed_ns",
+)
 BUCKET_BYTES = _LAYOUT.size + RING_BYTES
+_CLAIM_GRACE_NS = SECOND_NS
+_LARGE_SHARE = 0.05
+"""Of a limit: below, a gap for it turns up soon enough by itself."""
+_LEAST_SHARE = 0.05
+"""Of a limit is left to us, however much others use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +82,12 @@ class Bucket:
     """Per minute; 0: unknown, so everything passes and is only counted."""
     learned_ns: int = 0
     tat_ns: int = 0
+    others: int = 0
+    """What somebody else used up of the limit in the minute before `others_ns`."""
+    others_ns: int = 0
+    claimed: int = 0
+    """A request of this size waits for the window to empty until `claimed_ns`."""
+    claimed_ns: int = 0
     window: Window = field(default_factory=Window)
 
     def due_ns(self, amount: int, spacing: Spacing | None, now_ns: int) -> int:
@@ -74,6 +95,8 @@ class Bucket:
         if spacing is None:
             return now_ns
         due_ns = max(now_ns, self.tat_ns - spacing.tolerance_ns)
+        if amount < self.claimed and now_ns < self.claimed_ns + _CLAIM_GRACE_NS:
+            due_ns = max(due_ns, self.claimed_ns + _CLAIM_GRACE_NS)
         if spacing.ceiling is None:
             return due_ns
         return self.window.free_ns(amount, spacing.ceiling, due_ns)
@@ -84,6 +107,8 @@ class Bucket:
         if spacing is not None:
             self.tat_ns = max(before_ns, due_ns) + spacing.cost_ns(amount)
         self.window.add(amount, due_ns)
+        if amount >= self.claimed:
+            self.claimed = 0
         return Charge(amount=amount, tat_before_ns=before_ns, tat_after_ns=self.tat_ns)
 
     def take_back(self, charge: Charge, due_ns: int) -> None:
@@ -96,9 +121,28 @@ class Bucket:
             self.tat_ns = charge.tat_before_ns
         self.window.add(-charge.amount, due_ns)
 
-    def hold_until(self, moment_ns: int, spacing: Spacing) -> None:
-        """Let nobody pass before `moment_ns`."""
-        self.tat_ns = max(self.tat_ns, moment_ns + spacing.tolerance_ns)
+    def claim(self, amount: int, spacing: Spacing, now_ns: int) -> None:
+        """Let smaller ones wait too while the window empties for a large one.
+
+        They would otherwise fill every gap, and it would never be sent. The claim
+        ends with the grant, or a second after the room was there.
+        """
+        if spacing.ceiling is None or amount < _LARGE_SHARE * spacing.ceiling:
+            return
+        free_ns = self.window.free_ns(amount, spacing.ceiling, now_ns)
+        is_over = now_ns >= self.claimed_ns + _CLAIM_GRACE_NS
+        if free_ns > now_ns and (amount >= self.claimed or is_over):
+            self.claimed, self.claimed_ns = amount, free_ns
+
+    def make_way(self, others: int, now_ns: int) -> None:
+        """Leave to others what they use: see `own_limit`."""
+        self.others, self.others_ns = others, now_ns
+
+    def own_limit(self, now_ns: int) -> int:
+        """The limit, less what others were last seen to use within a minute."""
+        if not self.others or now_ns - self.others_ns > WINDOW_NS:
+            return self.limit
+        return max(1, int(self.limit * _LEAST_SHARE), self.limit - self.others)
 
     def refund(self, amount: int, spacing: Spacing | None, at: tuple[int, int]) -> None:
         """Return part of a charge; `at`: when it was granted, and now (ns)."""
@@ -121,12 +165,13 @@ class Bucket:
     def mend(self, now_ns: int) -> None:
         """Bound what a clock that ran ahead can have written."""
         self.tat_ns = min(self.tat_ns, now_ns + 2 * REACH_NS)
+        self.claimed_ns = min(self.claimed_ns, now_ns + 2 * REACH_NS)
+        self.others_ns = min(self.others_ns, now_ns)
         self.window.mend(now_ns)
 
     def to_bytes(self) -> bytes:
         """`BUCKET_BYTES` bytes."""
-        numbers = _LAYOUT.pack(self.limit, self.learned_ns, self.tat_ns)
-        return numbers + self.window.to_bytes()
+        return _LAYOUT.pack(*_VALUES(self)) + self.window.to_bytes()
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> "Bucket":

@@ -152,7 +152,7 @@ def _correct_tokens(
     """
     over = permit.want.tokens - usage.input_tokens - usage.output_tokens
     pairs = (
-        (key.tokens, key.token_spacing()),
+        (key.tokens, key.token_spacing(now_ns)),
         (run.tokens, run.token_spacing()),
     )
     if over < 0:

@@ -73,7 +73,8 @@ class Window:
             over -= self.counts[index % SLICES]
             if over <= 0:
                 return (index + 1) * SLICE_NS + REACH_NS
-        return (self.head + 1) * SLICE_NS + REACH_NS
+        # More than the ceiling: nothing is better than an empty window.
+        return max(at_ns, (self.head + 1) * SLICE_NS + REACH_NS)
 
     def replayed_ns(self, cost_ns: Callable[[int], int]) -> int:
         """The GCRA clock as if everything here had been paced by `cost_ns`."""

@@ -77,7 +77,7 @@ def _limit_words(key: KeyState, run: RunState, now_ns: int) -> str | None:
         (run.tokens, run.token_spacing(), f"--tpm {run.tokens.limit}"),
         (key.requests, key.request_spacing(now_ns), slowed),
         (key.requests, key.request_spacing(now_ns), _of(key.requests, "requests")),
-        (key.tokens, key.token_spacing(), _of(key.tokens, "tokens")),
+        (key.tokens, key.token_spacing(now_ns), _of(key.tokens, "tokens")),
     )
     for bucket, spacing, words in buckets:
         # All turns that may be taken ahead are taken: somebody is in line.

@@ -1,0 +1,240 @@
+"""An outage stops the run, costs no item anything, and ends by itself."""
+
+import threading
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from limiter_fakes import (
+    FakeClock,
+    failure,
+    granted,
+    limiter_in,
+    place_in,
+    want,
+)
+
+from runner.limiter import Limiter, Permit, RefusalKind, RunCeilings, rebuild_slot
+from runner.records import FailureKind
+
+NOTHING = Decimal(0)
+SERVER = failure(FailureKind.SERVER, "503 from the server")
+UNSENT = failure(FailureKind.NOT_SENT, "connection refused")
+
+
+def proven(folder: Path, clock: FakeClock, give_up_after_s: float = 1e9) -> Limiter:
+    ceilings = RunCeilings(give_up_after_s=give_up_after_s)
+    limiter = limiter_in(folder, clock, ceilings=ceilings)
+    limiter.answered(granted(limiter), {}, None, None)
+    return limiter
+
+
+def fail_all(limiter: Limiter, numbers: list[int], what: object = SERVER) -> list[bool]:
+    permits = [granted(limiter, want(number)) for number in numbers]
+    assert isinstance(what, type(SERVER))
+    return [limiter.failed(permit, what, {}, NOTHING) for permit in permits]
+
+
+def test_three_failures_of_different_items_open_it_and_the_last_is_free(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    assert fail_all(limiter, [1, 2, 3]) == [True, True, False]
+    assert limiter.pace().waiting_for == "nothing answers: 503 from the server"
+
+
+def test_with_many_in_flight_it_takes_twenty(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    others = [granted(limiter) for _ in range(50)]
+    counted = fail_all(limiter, list(range(20)))
+    assert counted == [True] * 19 + [False]
+    assert not any(limiter.is_fresh(permit) for permit in others)
+
+
+def test_failures_shortly_before_the_opening_are_forgiven(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    long_ago_s = clock.now_s - 31
+    just_before_s = clock.now_s - 29
+    assert limiter.outage_since_s() is None
+    assert limiter.forgiven([just_before_s]) == []
+    fail_all(limiter, [1, 2, 3])
+    since_s = limiter.outage_since_s()
+    assert since_s is not None
+    assert abs(since_s - (clock.now_s - 30)) < 0.01
+    during_s = clock.now_s
+    probe = granted(limiter)
+    limiter.answered(probe, {}, None, None)
+    after_s = clock.now_s + 1
+    times = [long_ago_s, just_before_s, during_s, after_s]
+    assert limiter.forgiven(times) == [just_before_s, during_s]
+
+
+def test_one_sick_item_is_not_taken_for_an_outage(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    counted = []
+    for _ in range(6):
+        counted += fail_all(limiter, [7])
+    assert counted == [True] * 6
+    assert limiter.outage_since_s() is None
+    assert limiter.forgiven([clock.now_s]) == []
+
+
+def test_a_sick_item_followed_by_others_becomes_an_outage(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    assert fail_all(limiter, [7, 7, 7]) == [True, True, True]
+    assert limiter.outage_since_s() is None
+    assert fail_all(limiter, [8]) == [False]
+    assert limiter.outage_since_s() is not None
+
+
+def test_never_sent_throttled_and_slow_down_never_count(tmp_path: Path) -> None:
+    limiter = proven(tmp_path, FakeClock())
+    for kind in (FailureKind.NOT_SENT, FailureKind.THROTTLED, FailureKind.SLOW_DOWN):
+        assert not limiter.failed(granted(limiter), failure(kind), {}, NOTHING)
+
+
+def test_an_answer_between_keeps_it_closed(tmp_path: Path) -> None:
+    limiter = proven(tmp_path, FakeClock())
+    for number in range(30):
+        assert fail_all(limiter, [number]) == [True]
+        limiter.answered(granted(limiter), {}, None, None)
+    assert limiter.pace().waiting_for is None
+
+
+def test_a_two_hour_outage_is_probed_once_every_half_to_whole_minute(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    fail_all(limiter, [1, 2, 3])
+    opened_s, probes = clock.now_s, 0
+    while clock.now_s < opened_s + 7200:
+        before_s = clock.now_s
+        probe = granted(limiter)
+        assert probe.is_probe
+        assert 30 <= clock.now_s - before_s <= 60.1
+        assert not limiter.failed(probe, SERVER, {}, NOTHING)
+        probes += 1
+    assert 120 <= probes <= 240
+
+
+def test_a_short_blip_in_which_nothing_left_is_asked_about_after_5_s(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    fail_all(limiter, [1, 2, 3], UNSENT)
+    waits = []
+    for _ in range(8):
+        before_s = clock.now_s
+        limiter.failed(granted(limiter), UNSENT, {}, NOTHING)
+        waits.append(clock.now_s - before_s)
+    assert all(5 <= waited < 5.1 for waited in waits[:5])
+    assert all(30 <= waited < 60.1 for waited in waits[6:])
+
+
+def test_only_one_probe_at_a_time_and_a_dead_prober_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    fail_all(limiter, [1, 2, 3])
+    assert granted(limiter).is_probe
+    other = limiter_in(tmp_path, clock, slot=2)
+    stop = threading.Event()
+    ends_s, wait = clock.now_s + 500, clock.wait
+
+    def wait_until_the_end(stopped: threading.Event, seconds: float) -> bool:
+        if clock.now_s > ends_s:
+            stop.set()
+        return wait(stopped, seconds)
+
+    monkeypatch.setattr(clock, "wait", wait_until_the_end)
+    refusal = other.reserve(want(), stop)
+    assert not isinstance(refusal, Permit)
+    assert refusal.kind is RefusalKind.STOPPED
+    rebuild_slot(place_in(tmp_path), 1, NOTHING, clock)
+    assert granted(other).is_probe
+
+
+def test_a_probe_that_was_not_sent_does_not_block_the_next(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    fail_all(limiter, [1, 2, 3])
+    limiter.give_back(granted(limiter))
+    assert granted(limiter).is_probe
+
+
+def test_late_answers_to_old_requests_do_not_close_it(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    old = granted(limiter)
+    fail_all(limiter, [1, 2, 3])
+    limiter.answered(old, {}, None, None)
+    assert granted(limiter).is_probe
+
+
+def test_after_an_outage_the_rate_is_back_to_90_percent_within_a_minute(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    ceilings = RunCeilings(rpm=600)
+    limiter = limiter_in(tmp_path, clock, ceilings=ceilings)
+    limiter.answered(granted(limiter), {}, None, None)
+    for _ in range(1200):
+        limiter.answered(granted(limiter), {}, None, None)
+    fail_all(limiter, [1, 2, 3])
+    for _ in range(5):
+        limiter.failed(granted(limiter), SERVER, {}, NOTHING)
+    limiter.answered(granted(limiter), {}, None, None)
+    closed_s, moments = clock.now_s, []
+    while clock.now_s < closed_s + 75:
+        permit = granted(limiter)
+        moments.append(permit.granted_s - closed_s)
+        limiter.answered(permit, {}, None, None)
+    first_5_s = [s for s in moments if s <= 5]
+    settled = [s for s in moments if 45 <= s < 75]
+    assert 3 <= len(first_5_s) <= 15
+    assert len(settled) >= 0.9 * 10 * 30
+
+
+def test_it_gives_up_in_words_after_only_outage_for_too_long(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock, give_up_after_s=6 * 3600.0)
+    fail_all(limiter, [1, 2, 3])
+    began_s = clock.now_s
+    while isinstance(got := limiter.reserve(want(), threading.Event()), Permit):
+        limiter.failed(got, SERVER, {}, NOTHING)
+    assert got.kind is RefusalKind.GIVEN_UP
+    assert got.message == "nothing has answered for 6 h: last was 503 from the server"
+    assert 6 * 3600 <= clock.now_s - began_s <= 6 * 3600 + 121
+
+
+def test_a_process_that_slept_for_long_does_not_give_up_unasked(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock, give_up_after_s=60.0)
+    fail_all(limiter, [1])
+    clock.now_s += 1e6
+    assert isinstance(limiter.reserve(want(), threading.Event()), Permit)
+
+
+def test_until_the_first_answer_each_worker_asks_one_question(tmp_path: Path) -> None:
+    clock = FakeClock()
+    one, other = limiter_in(tmp_path, clock), limiter_in(tmp_path, clock, slot=2)
+    first = granted(one)
+    granted(other)
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    refusal = one.reserve(want(), stop)
+    assert not isinstance(refusal, Permit)
+    assert one.pace().waiting_for == "the first answer"
+    one.answered(first, {}, None, None)
+    granted(one)
+    granted(other)

@@ -1,0 +1,150 @@
+"""What is spent, promised and unresolved never exceeds the cap."""
+
+import threading
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from limiter_fakes import FakeClock, failure, granted, limiter_in, place_in, want
+
+from runner.limiter import Permit, RefusalKind, RunCeilings, begin_session
+from runner.limiter.admission import Asked, Blocked, admit
+from runner.limiter.budget import Lines, pico_usd
+from runner.limiter.headers import Meters
+from runner.limiter.keystate import KeyState
+from runner.limiter.permits import Refusal
+from runner.limiter.runstate import RunState
+from runner.limiter.settling import Ended, Said, answered, given_back
+from runner.limiter.window import SECOND_NS
+from runner.records import FailureKind
+
+COINS = st.decimals(min_value="0", max_value="2", places=4)
+
+
+@given(
+    cap=st.decimals(min_value="0", max_value="20", places=3),
+    steps=st.lists(
+        st.tuples(
+            COINS, st.decimals(min_value="0", max_value="1", places=3), st.booleans()
+        ),
+        max_size=60,
+    ),
+)
+@settings(deadline=None)
+def test_spent_and_promised_never_exceed_the_cap(
+    cap: Decimal, steps: list[tuple[Decimal, Decimal, bool]]
+) -> None:
+    """Answers cost at most their worst case; some permits come back unused."""
+    key, run, now_ns = KeyState(), RunState(is_proven=1), 5_000 * SECOND_NS
+    flying: list[Permit] = []
+    ceilings, stop = RunCeilings(max_cost_usd=cap), threading.Event()
+    for worst_usd, share, is_sent in steps:
+        what = want(usd=str(worst_usd))
+        asked = Asked(want=what, slot=1, ceilings=ceilings, stop=stop)
+        decision = admit(key, run, asked, now_ns)
+        if isinstance(decision, Permit):
+            flying.append(decision)
+        elif isinstance(decision, Refusal):
+            assert not flying
+        else:
+            assert isinstance(decision, Blocked)
+            permit = flying.pop(0)
+            ended = Ended(permit=permit, slot=1, draw=0.5)
+            cost_usd = (permit.want.worst_usd or Decimal(0)) * share
+            said = Said(meters=Meters())
+            if is_sent:
+                answered(
+                    key,
+                    run,
+                    ended,
+                    said=said,
+                    usage=None,
+                    cost_usd=cost_usd,
+                    now_ns=now_ns,
+                )
+            else:
+                given_back(key, run, ended, now_ns)
+        total_pico = run.lines.committed_pico + run.lines.reserved_pico
+        assert total_pico <= cap * 10**12
+
+
+def test_dollars_are_rounded_up_never_down() -> None:
+    assert pico_usd(Decimal("1e-12")) == 1
+    assert pico_usd(Decimal("1e-13")) == 1
+    assert pico_usd(Decimal("0.1234567890123456789012345678901234567890")) == (
+        123456789013
+    )
+    assert pico_usd(Decimal(0)) == 0
+    for nonsense in ("-1", "NaN", "Infinity"):
+        with pytest.raises(ValueError, match="not an amount"):
+            pico_usd(Decimal(nonsense))
+
+
+def test_an_unknown_cost_counts_as_the_worst_and_a_known_one_as_itself(
+    tmp_path: Path,
+) -> None:
+    clock, ceilings = FakeClock(), RunCeilings(max_cost_usd=Decimal(3))
+    begin_session(place_in(tmp_path), ceilings, {0: Decimal("0.5")}, clock)
+    limiter = limiter_in(tmp_path, clock, ceilings=ceilings)
+    limiter.answered(granted(limiter, want(usd="1")), {}, None, Decimal("0.25"))
+    limiter.answered(granted(limiter, want(usd="1")), {}, None, None)
+    limiter.answered(granted(limiter, want(usd="1.25")), {}, None, None)
+    refusal = limiter.reserve(want(usd="0.0001"), threading.Event())
+    assert not isinstance(refusal, Permit)
+    assert refusal.kind is RefusalKind.BUDGET
+    assert "$3.0000 of $3 are spent or may have been" in refusal.message
+
+
+def test_a_failure_costs_what_it_may_have_cost_and_a_permit_given_back_nothing(
+    tmp_path: Path,
+) -> None:
+    clock, ceilings = FakeClock(), RunCeilings(max_cost_usd=Decimal(2))
+    begin_session(place_in(tmp_path), ceilings, {}, clock)
+    limiter = limiter_in(tmp_path, clock, ceilings=ceilings)
+    unsent, cut = failure(FailureKind.NOT_SENT), failure(FailureKind.CUT)
+    limiter.give_back(granted(limiter, want(usd="2")))
+    limiter.failed(granted(limiter, want(usd="2")), unsent, {}, Decimal(0))
+    limiter.failed(granted(limiter, want(usd="1")), cut, {}, Decimal(1))
+    granted(limiter, want(usd="1"))
+
+
+def test_near_the_cap_it_waits_for_what_is_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, ceilings = FakeClock(), RunCeilings(max_cost_usd=Decimal(10))
+    begin_session(place_in(tmp_path), ceilings, {}, clock)
+    limiter = limiter_in(tmp_path, clock, ceilings=ceilings)
+    limiter.answered(granted(limiter, want(usd="1")), {}, None, Decimal(0))
+    flying = granted(limiter, want(usd="9"))
+    wait = clock.wait
+    said: list[str | None] = []
+
+    def answer_meanwhile(stop: threading.Event, seconds: float) -> bool:
+        if not said:
+            said.append(limiter.pace().waiting_for)
+            limiter.answered(flying, {}, None, Decimal(1))
+        return wait(stop, seconds)
+
+    monkeypatch.setattr(clock, "wait", answer_meanwhile)
+    granted(limiter, want(usd="9"))
+    assert said == ["answers under way: the rest of --max-cost is promised to them"]
+
+
+def test_a_cap_without_a_worst_case_is_a_bug_said_at_once(tmp_path: Path) -> None:
+    ceilings = RunCeilings(max_cost_usd=Decimal(1))
+    limiter = limiter_in(tmp_path, FakeClock(), ceilings=ceilings)
+    with pytest.raises(ValueError, match="worst case"):
+        limiter.reserve(want(), threading.Event())
+
+
+def test_a_line_never_goes_below_zero_nor_wraps_round() -> None:
+    """A settlement of a line that was rebuilt meanwhile must not free money."""
+    lines = Lines()
+    lines.rebuild(3, 2**70)
+    lines.end(3, 5, 5, 5)
+    assert lines.values.tolist()[12:] == [2**63 - 1, 0, 0, 0]
+    assert Lines.from_bytes(lines.to_bytes()) == lines
+    with pytest.raises(ValueError, match="slots 0 to 999"):
+        lines.begin(1000, 0, 0)

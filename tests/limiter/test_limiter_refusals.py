@@ -1,0 +1,256 @@
+"""429s, slow-downs and daily limits hold back the whole fleet, and only as long."""
+
+import threading
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from limiter_fakes import FakeClock, failure, granted, limiter_in, want
+
+from runner.limiter import Limiter, Permit, RefusalKind, RunCeilings
+from runner.limiter.throttle import Cut, Pause
+from runner.limiter.window import SECOND_NS
+from runner.records import FailureKind, Usage
+
+NOTHING = Decimal(0)
+
+
+def headers(
+    limit: int, remaining: int, reset: str, kind: str = "requests"
+) -> dict[str, str]:
+    return {
+        f"x-ratelimit-limit-{kind}": str(limit),
+        f"x-ratelimit-remaining-{kind}": str(remaining),
+        f"x-ratelimit-reset-{kind}": reset,
+    }
+
+
+def proven(folder: Path, clock: FakeClock, slot: int = 1) -> Limiter:
+    limiter = limiter_in(folder, clock, slot)
+    limiter.answered(granted(limiter), {}, None, None)
+    return limiter
+
+
+def throttle(limiter: Limiter, permit: Permit, said: dict[str, str]) -> bool:
+    return limiter.failed(permit, failure(FailureKind.THROTTLED), said, NOTHING)
+
+
+def wait_s(limiter: Limiter, clock: FakeClock) -> float:
+    began_s = clock.now_s
+    limiter.answered(granted(limiter), {}, None, None)
+    return clock.now_s - began_s
+
+
+def test_one_429_pauses_every_process_and_every_run_on_the_key(tmp_path: Path) -> None:
+    clock = FakeClock()
+    one = proven(tmp_path, clock)
+    other = limiter_in(tmp_path, clock, slot=2)
+    permit, waiting = granted(one), granted(other)
+    assert other.is_fresh(waiting)
+    assert not throttle(one, permit, {"retry-after": "20"})
+    assert not other.is_fresh(waiting)
+    other.give_back(waiting)
+    assert other.pace().waiting_for == "the server asked for a pause (429)"
+    assert 20 <= wait_s(other, clock) <= 22.1
+
+
+def test_429s_of_one_round_count_once(tmp_path: Path) -> None:
+    """A hundred requests were under way: that is one refusal, not a hundred."""
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    for permit in [granted(limiter) for _ in range(100)]:
+        throttle(limiter, permit, {})
+    assert 1 <= wait_s(limiter, clock) <= 1.11
+
+
+def test_rounds_in_a_row_double_up_to_a_minute_and_a_success_resets(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    waits = []
+    permit = granted(limiter)
+    for _ in range(9):
+        throttle(limiter, permit, {})
+        began_s = clock.now_s
+        permit = granted(limiter)
+        waits.append(clock.now_s - began_s)
+    for waited, least in zip(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60], strict=True):
+        assert least <= waited <= least * 1.11
+    limiter.answered(permit, {}, None, None)
+    throttle(limiter, granted(limiter), {})
+    assert 1 <= wait_s(limiter, clock) <= 1.11
+
+
+def test_the_reset_counts_only_when_nothing_remains(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    throttle(limiter, granted(limiter), headers(9_999_999, 5, "40s"))
+    assert wait_s(limiter, clock) <= 1.2
+    throttle(limiter, granted(limiter), headers(9_999_999, 0, "40s"))
+    assert 40 <= wait_s(limiter, clock) <= 44.2
+
+
+def test_retry_after_zero_again_and_again_does_not_hammer() -> None:
+    pause, now_ns = Pause(), 10**12
+    for _ in range(10):
+        pause.refused(epoch=pause.epoch, asked_s=0.0, now_ns=now_ns, draw=0.0)
+        now_ns = pause.until_ns
+    assert now_ns - 10**12 > 60 * SECOND_NS
+
+
+def test_a_limit_in_the_headers_corrects_an_rpm_that_was_too_high(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock, ceilings=RunCeilings(rpm=60_000))
+    limiter.answered(granted(limiter), headers(60, 59, "1s"), None, None)
+    began_s = clock.now_s
+    for _ in range(60):
+        limiter.answered(granted(limiter), headers(60, 59, "1s"), None, None)
+    assert 59 <= clock.now_s - began_s <= 62
+    assert limiter.pace().rpm_limit == 60
+
+
+def test_a_limit_per_day_is_not_taken_for_one_per_minute(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock)
+    limiter.answered(granted(limiter), headers(10_000, 9_999, "8.64s"), None, None)
+    assert limiter.pace().rpm_limit is None
+    assert limiter.pace().rpd_limit == 10_000
+
+
+def test_a_used_up_day_is_named_with_its_next_try_and_is_no_outage(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    patient = RunCeilings(give_up_after_s=60.0)
+    limiter = limiter_in(tmp_path, clock, ceilings=patient)
+    limiter.answered(granted(limiter), headers(200, 199, "432s"), None, None)
+    for _ in range(8):
+        throttle(limiter, granted(limiter), headers(200, 0, "20h0m0s"))
+        pace = limiter.pace()
+        assert pace.waiting_for == "the key's 200 requests a day are used up"
+        assert pace.next_try_s == pytest.approx(900, abs=1)
+    assert isinstance(limiter.reserve(want(), threading.Event()), Permit)
+
+
+def test_somebody_else_on_the_key_is_given_way_to(tmp_path: Path) -> None:
+    """They use 40 of 60 a minute: we come down to the other 20, and up again."""
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock)
+    sent: list[float] = []
+
+    def rate(others: int, minutes: int) -> float:
+        began_s, count = clock.now_s, 0
+        while clock.now_s < began_s + 60 * minutes:
+            permit = granted(limiter)
+            sent.append(permit.granted_s)
+            used = others + sum(s > permit.granted_s - 60 for s in sent)
+            left = max(0, 60 - used)
+            limiter.answered(permit, headers(60, left, f"{60 - left}s"), None, None)
+            count += 1
+        return count / minutes
+
+    # This server never refuses, so nothing but its figures holds us back.
+    assert 18 <= rate(others=40, minutes=10) <= 27
+    rate(others=0, minutes=2)
+    assert 57 <= rate(others=0, minutes=5) <= 61
+
+
+def test_tokens_come_back_only_when_the_server_counts_less(tmp_path: Path) -> None:
+    def second_wait(remaining: int | None) -> float:
+        clock = FakeClock()
+        limiter = limiter_in(tmp_path / str(remaining), clock)
+        said = headers(10_000, 9_990, "60ms", "tokens")
+        limiter.answered(granted(limiter, want(tokens=10)), said, None, None)
+        permit = granted(limiter, want(tokens=9_000))
+        clock.now_s += 5
+        later = {} if remaining is None else headers(10_000, remaining, "1s", "tokens")
+        usage = Usage(input_tokens=100, output_tokens=100)
+        limiter.answered(permit, later, usage, None)
+        began_s = clock.now_s
+        granted(limiter, want(tokens=5_000))
+        return clock.now_s - began_s
+
+    assert second_wait(None) > 50
+    assert second_wait(990) > 50
+    # The server has counted nothing of it, but it may not have arrived there yet.
+    assert second_wait(9_990) > 50
+
+
+def test_tokens_over_the_charge_are_charged_afterwards(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock, ceilings=RunCeilings(tpm=10_000))
+    permit = granted(limiter, want(tokens=10))
+    usage = Usage(input_tokens=5_000, output_tokens=4_000)
+    limiter.answered(permit, {}, usage, None)
+    began_s = clock.now_s
+    granted(limiter, want(tokens=5_000))
+    assert clock.now_s - began_s > 50
+
+
+def test_slow_down_halves_the_rate_and_it_grows_back_by_a_tenth_a_minute() -> None:
+    cut, now_ns = Cut(), 10**12
+    cut.cut(by=0.5, growth=0.1, measured_per_minute=1000, now_ns=now_ns)
+    assert cut.per_minute(now_ns) == 500
+    assert cut.per_minute(now_ns + 60 * SECOND_NS) == pytest.approx(600, abs=1)
+    assert cut.per_minute(now_ns + 301 * SECOND_NS) is None
+    cut.cut(by=0.9, growth=0.02, measured_per_minute=1000, now_ns=now_ns)
+    assert cut.per_minute(now_ns) == 450
+
+
+def test_slow_down_slows_a_run_far_below_its_limit(tmp_path: Path) -> None:
+    """Half of what was really sent, not half of a limit nobody reaches."""
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock, ceilings=RunCeilings(rpm=120))
+    for _ in range(120):
+        limiter.answered(granted(limiter), headers(6000, 5999, "10ms"), None, None)
+    slow = failure(FailureKind.SLOW_DOWN)
+    assert not limiter.failed(granted(limiter), slow, {}, NOTHING)
+    granted(limiter)
+    began_s = clock.now_s
+    for _ in range(20):
+        granted(limiter)
+    assert 18 <= clock.now_s - began_s <= 22
+
+
+def test_429s_within_the_limit_lower_the_rate_by_a_tenth(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock)
+    for _ in range(240):
+        limiter.answered(granted(limiter), headers(120, 119, "500ms"), None, None)
+    for _ in range(2):
+        throttle(limiter, granted(limiter), {})
+    granted(limiter)
+    began_s = clock.now_s
+    for _ in range(30):
+        granted(limiter)
+    rate = 30 * 60 / (clock.now_s - began_s)
+    assert 100 <= rate <= 113
+
+
+def test_a_request_larger_than_the_key_allows_is_refused_at_once(
+    tmp_path: Path,
+) -> None:
+    limiter = proven(tmp_path, FakeClock())
+    said = headers(30_000, 29_900, "200ms", "tokens")
+    limiter.answered(granted(limiter, want(tokens=100)), said, None, None)
+    refusal = limiter.reserve(want(tokens=30_001), threading.Event())
+    assert not isinstance(refusal, Permit)
+    assert refusal.kind is RefusalKind.TOO_LARGE
+    assert "30,001 tokens" in refusal.message
+
+
+def test_the_token_ratio_follows_the_answers(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    assert limiter.token_ratio() == 1.0
+    for real, ratio in ((60, 0.6), (100_000, 2.3)):
+        permit = limiter.reserve(
+            type(want())(number=1, tokens=0, input_tokens_estimate=100),
+            threading.Event(),
+        )
+        assert isinstance(permit, Permit)
+        limiter.answered(permit, {}, Usage(input_tokens=real), None)
+        assert limiter.token_ratio() == pytest.approx(ratio)
