@@ -104,6 +104,12 @@ def owner_of(run_folder: Path) -> Owner | None:
         return None
 
 
+def is_worked_on(run_folder: Path) -> bool:
+    """Whether a session of this run lives, as far as the lock file tells."""
+    owner = owner_of(run_folder)
+    return owner is not None and owner.is_alive()
+
+
 def boot_id() -> str:
     """This boot of this machine."""
     linux = Path("/proc/sys/kernel/random/boot_id")

@@ -34,12 +34,18 @@ _PAGE_ROWS = 1_000
 class ShardReader:
     """One shard, read-only. Use it in the thread that built it."""
 
-    def __init__(self, run_folder: Path, slot: int) -> None:
-        """Open shard `slot`; StateDamaged if it is missing or no store of ours."""
+    def __init__(self, run_folder: Path, slot: int, *, live: bool) -> None:
+        """Open shard `slot`; StateDamaged if it is missing or no store of ours.
+
+        Args:
+            run_folder: The run's folder.
+            slot: Which shard.
+            live: Somebody may write to it while this reader is open.
+        """
         self.slot = slot
         self._path = shard_folder(run_folder, slot) / DATABASE
         self._disk = SealedDisk(str(self._path.parent))
-        self._connection = self._connect()
+        self._connection = self._connect(live=live)
 
     def identity(self) -> JsonObject:
         """Which run and slot this shard says it belongs to."""
@@ -100,15 +106,16 @@ class ShardReader:
         """Close the connection."""
         self._connection.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, live: bool) -> sqlite3.Connection:
         # A missing or zero-length database would open as an empty, healthy one,
         # and everything would be paid for again.
         if not self._path.is_file() or self._path.stat().st_size == 0:
             raise StateDamaged(f"{self._path} is missing or empty")
         wal = self._path.with_name(f"{self._path.name}-wal")
-        # Without a WAL nobody writes: immutable needs no file of its own, so it
-        # works on a full disk and on read-only media.
-        mode = "mode=ro" if wal.exists() else "immutable=1"
+        # `immutable` needs no file of its own, so it works on a full disk and on
+        # read-only media; but it never sees what is written after it was opened.
+        is_still = not live and not wal.exists()
+        mode = "immutable=1" if is_still else "mode=ro"
         with self._refusing_damage():
             return sqlite3.connect(
                 f"{self._path.resolve().as_uri()}?{mode}", uri=True, timeout=10
@@ -154,9 +161,20 @@ class ShardReader:
 class RunReader:
     """All shards of a run, merged."""
 
-    def __init__(self, run_folder: Path, run_id: str, slots: list[int]) -> None:
-        """Open every listed shard; StateDamaged if one is missing or foreign."""
-        self._shards = {slot: ShardReader(run_folder, slot) for slot in slots}
+    def __init__(
+        self, run_folder: Path, run_id: str, slots: list[int], *, live: bool
+    ) -> None:
+        """Open every listed shard; StateDamaged if one is missing or foreign.
+
+        Args:
+            run_folder: The run's folder.
+            run_id: Which run the shards must say they belong to.
+            slots: The shards that the manifest lists.
+            live: Somebody may write to them while this reader is open.
+        """
+        self._shards = {
+            slot: ShardReader(run_folder, slot, live=live) for slot in slots
+        }
         for slot, shard in self._shards.items():
             identity = shard.identity()
             if (identity.get("run_id"), identity.get("slot")) != (run_id, slot):

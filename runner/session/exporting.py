@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from runner.api_records import Progress
-from runner.checkpoint.locks import RunLock
+from runner.checkpoint.locks import RunLock, is_worked_on
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.config import default_output
@@ -57,7 +57,12 @@ def export_run(
         )
         reader = opened.enter_context(
             contextlib.closing(
-                RunReader(run_folder, manifest.run_id, list(manifest.shards))
+                RunReader(
+                    run_folder,
+                    manifest.run_id,
+                    list(manifest.shards),
+                    live=is_worked_on(run_folder),
+                )
             )
         )
         summary = export(

@@ -57,7 +57,9 @@ def rejudge(
         index = ItemIndex.open(run_folder / INDEX)
         items = ItemReader(config.items_path, index, config.id_field)
         opened.callback(items.close)
-        reader = RunReader(run_folder, manifest.run_id, list(manifest.shards))
+        reader = RunReader(
+            run_folder, manifest.run_id, list(manifest.shards), live=True
+        )
         opened.callback(reader.close)
         shard = Shard(run_folder, SUPERVISOR_SLOT)
         opened.callback(shard.close)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from runner.api_records import ItemStory, Unresolved
+from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.errors import UsageError
@@ -77,6 +78,11 @@ def _row_of(index: ItemIndex, item: str) -> int | None:
 @contextlib.contextmanager
 def _reading(run_folder: Path) -> Iterator[tuple[Manifest, RunReader]]:
     manifest = Manifest.load(run_folder)
-    reader = RunReader(run_folder, manifest.run_id, list(manifest.shards))
+    reader = RunReader(
+        run_folder,
+        manifest.run_id,
+        list(manifest.shards),
+        live=is_worked_on(run_folder),
+    )
     with contextlib.closing(reader):
         yield manifest, reader

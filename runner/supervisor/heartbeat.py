@@ -11,7 +11,7 @@ import json
 import os
 from pathlib import Path
 
-from runner.checkpoint.locks import owner_of
+from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.records import JsonObject, Pace, RunState, RunStatus, SlowItem
@@ -40,9 +40,10 @@ def read_status(run_folder: Path) -> RunStatus:
     """
     manifest = Manifest.load(run_folder)
     beat = _read(run_folder)
-    owner = owner_of(run_folder)
-    is_alive = owner is not None and owner.is_alive()
-    reader = RunReader(run_folder, manifest.run_id, list(manifest.shards))
+    is_alive = is_worked_on(run_folder)
+    reader = RunReader(
+        run_folder, manifest.run_id, list(manifest.shards), live=is_alive
+    )
     try:
         totals = reader.totals()
     finally:

@@ -219,7 +219,7 @@ class Supervisor:
         slot.is_alive = slot.is_ready = False
         slot.in_flight = 0
         slot.slowest = ()
-        reader = ShardReader(self._run.folder, slot.number)
+        reader = ShardReader(self._run.folder, slot.number, live=True)
         try:
             # Before anything of it is handed out again.
             slot.totals = reader.totals()

@@ -172,7 +172,9 @@ class OpenRun:
         self._own.note(f"s/{self._session['session']:06d}", self._session)
 
     def _open_reader(self) -> RunReader:
-        return RunReader(self.folder, self.manifest.run_id, list(self.manifest.shards))
+        return RunReader(
+            self.folder, self.manifest.run_id, list(self.manifest.shards), live=True
+        )
 
     def _backlog(self) -> Backlog:
         backlog = Backlog(len(self.index), self._history_of_row)

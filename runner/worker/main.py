@@ -236,7 +236,7 @@ def _open_tools(
     opened.callback(client.close)
 
     def stored_reply(slot: int, number: int, attempt: int) -> tuple[Attempt, bytes]:
-        reader = ShardReader(settings.run_folder, slot)
+        reader = ShardReader(settings.run_folder, slot, live=True)
         with contextlib.closing(reader):
             found = reader.attempt(number, attempt)
         if found is None:

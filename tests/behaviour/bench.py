@@ -163,7 +163,9 @@ class Audit:
             key = (int(number), int(attempt))
             duplicates += key in requests
             requests[key] = line
-        reader = RunReader(run_folder, manifest.run_id, list(manifest.shards))
+        reader = RunReader(
+            run_folder, manifest.run_id, list(manifest.shards), live=True
+        )
         outcomes = {o.number: o for o, _ in reader.outcomes()}
         numbers = set(reader.numbers_attempted())
         attempts = {

@@ -86,7 +86,7 @@ def test_nothing_is_evicted_however_much_is_stored(run_folder: Path) -> None:
         store.set(outcome_key(number), seal(outcome_key(number), {}, b"x" * 50_000))
     store.close()
 
-    kept = list(ShardReader(run_folder, 1).numbers("o"))
+    kept = list(ShardReader(run_folder, 1, live=False).numbers("o"))
 
     assert list(range(200)) == kept
 
@@ -127,7 +127,7 @@ def test_a_planted_row_is_neither_executed_nor_followed(
         store.get(outcome_key(1))
     store.close()
     with pytest.raises(StateDamaged):
-        ShardReader(run_folder, 1).outcome(1)
+        ShardReader(run_folder, 1, live=False).outcome(1)
     assert not (tmp_path / "executed").exists()
 
 
@@ -159,7 +159,7 @@ def test_a_shard_that_is_not_there_is_not_taken_for_an_empty_one(
         (shard_folder(other, 1) / "cache.db").replace(database)
 
     with pytest.raises(StateDamaged):
-        RunReader(run_folder, "run-a", [1])
+        RunReader(run_folder, "run-a", [1], live=False)
 
 
 def test_reading_needs_no_writable_file(run_folder: Path) -> None:
@@ -167,7 +167,7 @@ def test_reading_needs_no_writable_file(run_folder: Path) -> None:
     fill(run_folder)
     before = sorted(p.name for p in shard_folder(run_folder, 1).iterdir())
 
-    reader = RunReader(run_folder, "run-a", [1])
+    reader = RunReader(run_folder, "run-a", [1], live=False)
     assert 3 == reader.totals().valid
     reader.close()
 
@@ -194,7 +194,7 @@ def test_the_bytes_received_come_back_as_received(run_folder: Path) -> None:
     shard.settle(attempt, answered(attempt), body)
     shard.close()
 
-    found = ShardReader(run_folder, 1).attempt(7, 1)
+    found = ShardReader(run_folder, 1, live=False).attempt(7, 1)
 
     assert found is not None
     assert (answered(attempt), body) == found

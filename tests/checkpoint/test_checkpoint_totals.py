@@ -165,7 +165,7 @@ def test_totals_survive_closing_and_add_up_over_shards(tmp_path: Path) -> None:
     second.record_now(outcome(0), b"{}", None)
     second.close()
 
-    reader = RunReader(tmp_path, "run-a", [1, 2])
+    reader = RunReader(tmp_path, "run-a", [1, 2], live=False)
     totals = reader.totals()
     left = list(reader.unresolved())
     reader.close()

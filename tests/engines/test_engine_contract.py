@@ -121,7 +121,7 @@ def begun(engine: Engine, settings: WorkerSettings) -> Listener:
 
 def recorded(settings: WorkerSettings) -> dict[int, str]:
     """Item number → response on disk."""
-    reader = RunReader(settings.run_folder, settings.run_id, [1])
+    reader = RunReader(settings.run_folder, settings.run_id, [1], live=False)
     found = {o.number: json.loads(r)["response"] for o, r in reader.outcomes()}
     reader.close()
     return found
@@ -172,7 +172,7 @@ def test_a_worker_whose_supervisor_hangs_up_records_what_is_in_flight(
 
     engine.close()
     wait_for_orphans(lock, settings.run_folder)
-    reader = RunReader(settings.run_folder, settings.run_id, [1])
+    reader = RunReader(settings.run_folder, settings.run_id, [1], live=False)
     totals = reader.totals()
     reader.close()
     lock.release()

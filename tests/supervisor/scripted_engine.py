@@ -43,6 +43,8 @@ class ScriptedEngine:
         self._clock = clock
         self.started: list[tuple[int, int]] = []
         self.asked: list[int] = []
+        self.sent: list[tuple[int, int]] = []
+        """Row and attempt of every send."""
         self.histories: dict[int, History] = {}
         self._workers: dict[int, _Worker] = {}
         self._events: deque[Event] = deque()
@@ -94,6 +96,7 @@ class ScriptedEngine:
         row, history = worker.queue.popleft()
         self.asked.append(row)
         attempt = worker.begin(row, history)
+        self.sent.append((row, attempt.attempt))
         if row in self.script.killers:
             if self.script.settles_first:
                 worker.settle(attempt)

@@ -73,7 +73,7 @@ def supervise(
 def reading(folder: Path, clock: FakeClock) -> Iterator[RunReader]:
     """The shards of a run."""
     with holding(folder, clock) as manifest:
-        reader = RunReader(folder, manifest.run_id, list(manifest.shards))
+        reader = RunReader(folder, manifest.run_id, list(manifest.shards), live=False)
         yield reader
         reader.close()
 
@@ -118,6 +118,17 @@ def test_a_death_after_the_reply_was_recorded_buys_nothing_again(
     engine_asked = supervise(run_folder, clock, script)[1]
 
     assert engine_asked.histories[5].unjudged is not None
+
+
+@pytest.mark.parametrize("killer", [0, 5, 11])
+def test_no_two_sends_ever_have_the_same_name(
+    run_folder: Path, clock: FakeClock, killer: int
+) -> None:
+    """The attempt after a death is a new one, or the ledger could not be joined."""
+    engine = supervise(run_folder, clock, Script(killers={killer}))[1]
+
+    assert len(set(engine.sent)) == len(engine.sent)
+    assert [a for row, a in engine.sent if row == killer] == [1, 2, 3]
 
 
 def test_workers_that_die_before_they_are_ready_stop_the_run(
