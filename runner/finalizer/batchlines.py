@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from runner.answers import parse_body
 from runner.checkpoint.entries import Attempt, Outcome
 from runner.checkpoint.reading import RunReader
+from runner.errors import StateDamaged
 from runner.itemfile import ItemReader, RejectedLine
 from runner.records import JsonObject, JsonScalar
 
@@ -46,10 +47,10 @@ class BatchLines:
         self._items_name = items_name
         self._own_custom_ids = own_custom_ids
 
-    def answered(self, row: int, outcome: Outcome, result: bytes) -> bytes:
-        """The reply that became the item's response."""
+    def answered(self, row: int, outcome: Outcome, result: bytes) -> bytes:  # noqa: ARG002 - the reply says it all
+        """The reply that became the response; StateDamaged if it is missing."""
         if outcome.answer is None:
-            return self.failed(row, outcome, result)
+            raise StateDamaged(f"item {outcome.number} was judged without a reply")
         slot, number = outcome.answer
         attempt, body = self._reader.attempt(slot, outcome.number, number)
         return self._line(row, outcome, _response(attempt, body), b"null")

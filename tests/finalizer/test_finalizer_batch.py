@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.config import TaskSpec
+from runner.errors import StateDamaged
 from runner.finalizer.batchlines import verbatim
 from runner.records import Failure, FailureKind, OutcomeState
 
@@ -74,15 +75,12 @@ def test_answers_judged_invalid_are_answers_all_the_same(
     assert lines_of(night.processed)[0]["error"] is None
 
 
-def test_an_outcome_without_a_reply_becomes_an_error_line(
-    night_over: NightOver,
-) -> None:
+def test_a_verdict_without_a_reply_is_refused(night_over: NightOver) -> None:
     """Never an output line without a response."""
     night = night_over(batch_items("a"))
-    night.record(0, OutcomeState.INVALID)
-    night.export(batch=True)
-    (line,) = lines_of(night.processed)
-    assert (line["response"], line["error"]["code"]) == (None, "failed")
+    night.record(0)
+    with pytest.raises(StateDamaged, match="item 0"):
+        night.export(batch=True)
 
 
 def test_failed_items_become_error_lines(night_over: NightOver) -> None:
