@@ -1,0 +1,29 @@
+"""`runner`, and `python -m runner`: the command line.
+
+Light on purpose: every spawned worker imports the console script, and with it this
+module, again. Floor: the top.
+"""
+
+import os
+import sys
+
+
+def main() -> int:
+    """Do what the command line says; the exit code."""
+    _occupy_standard_descriptors()
+    from runner.cli import main as cli_main  # noqa: PLC0415 - see above
+
+    return cli_main()
+
+
+def _occupy_standard_descriptors() -> None:
+    """Keep 0, 1 and 2 from becoming a database: closed ones would be given to it."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free one: this
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""How does every command begin and end? Errors as one line, then an exit code.
+
+A mistake of the user's is never a traceback; a bug of ours always is, without the
+key.
+
+Floor: cli.
+"""
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
+
+import typer
+
+from runner.cli.app import app
+from runner.errors import RunnerError
+from runner.exit_codes import BUG, USAGE
+from runner.keys import redacted
+from runner.printable import printable, printable_lines
+
+_REPORT = "this is a bug of runner's: please report it, with the lines above"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say; the exit code."""
+    try:
+        # Not the app itself: it would install an exception hook of its own.
+        command = typer.main.get_command(app)
+        code = command.main(
+            sys.argv[1:] if arguments is None else list(arguments),
+            prog_name="runner",
+            standalone_mode=False,
+        )
+    except RunnerError as error:
+        return _fail(error)
+    except typer.TyperException as error:
+        return _refuse(error)
+    except Exception:  # noqa: BLE001 - a bug ends here, in words that help us mend it
+        return _report(traceback.format_exc())
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _let_go(stream)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(error: RunnerError) -> int:
+    if error.exit_code == BUG:
+        return _report("".join(traceback.format_exception(error)))
+    message = printable_lines(error.message).rstrip()
+    if "\n" in message:
+        # A difference is shown over several lines; what to do stands below it.
+        _say(f"runner: {message}\n{printable(error.hint or '')}")
+    else:
+        _say(f"runner: {printable(error)}")
+    return error.exit_code
+
+
+def _refuse(error: typer.TyperException) -> int:
+    """What typer says of the arguments, in one line."""
+    context: Any = getattr(error, "ctx", None)
+    command = context.command_path if context else "runner"
+    message = printable(error.format_message()).rstrip(".")
+    _say(f"runner: {message[:1].lower()}{message[1:]}: see `{command} --help`")
+    return USAGE
+
+
+def _report(trace: str) -> int:
+    _say(f"{printable_lines(trace).rstrip()}\nrunner: {_REPORT}")
+    return BUG
+
+
+def _say(text: str) -> None:
+    # Keys that nobody told us of: those in the environment, and what looks like one.
+    for name, value in os.environ.items():
+        if name.upper().endswith(("_API_KEY", "_TOKEN", "_SECRET")):
+            text = redacted(text, value)
+    with _silently():
+        print(redacted(text), file=sys.stderr, flush=True)  # noqa: T201 - the face
+
+
+@contextlib.contextmanager
+def _silently() -> Iterator[None]:
+    """A terminal or pipe that is gone is told nothing, and changes nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        yield
+
+
+def _let_go(stream: TextIO | None) -> None:
+    """Flush now: Python does it at exit, and turns a closed pipe into code 120."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except (OSError, ValueError):
+        with _silently():
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno() if stream else 1)
+            os.close(nowhere)

@@ -1,0 +1,80 @@
+"""What do the commands do that change a run but send nothing: export, rejudge, stop?
+
+Floor: cli. Knows api and display.
+"""
+
+import sys
+import threading
+from pathlib import Path
+
+from runner import api, display
+from runner.cli.bundles import ExportOptions, RejudgeOptions
+from runner.cli.commanding import command_line
+from runner.cli.configuring import rules_of
+from runner.clock import Clock, SystemClock
+from runner.exit_codes import ALL_VALID
+from runner.printable import printable
+from runner.records import RunState
+
+_LOOK_S = 0.2
+_TELL_S = 10.0
+
+
+def export(name: str | None, given: ExportOptions) -> int:
+    """Write the three files as of now."""
+    run = api.Run.open(name, given.place.state_dir)
+    files = given.files
+    with display.Screen(sys.stderr) as screen:
+        summary = run.export(
+            processed_path=files.out,
+            batch=files.format == "batch",
+            overwrite=files.overwrite,
+            on_progress=screen.progress,
+        )
+    path = files.out or run.config.output.processed_path
+    display.print_summary(summary, path.parent, display.outlet(sys.stdout))
+    return ALL_VALID
+
+
+def rejudge(name: str | None, given: RejudgeOptions) -> int:
+    """Judge stored answers by a new rule, for free."""
+    changes, state_dir = rules_of(given), given.place.state_dir
+    run = api.Run.open(name, state_dir)
+    with display.Screen(sys.stderr) as screen:
+        judged = run.rejudge(changes, on_progress=screen.progress)
+    again = command_line("resume", run.name, state_dir, "--retry-invalid")
+    _tell(
+        f"{display.count(judged.judged, 'stored answer')} judged, nothing was sent:"
+        f" {display.count(judged.changed_to_valid, 'item')} became valid,"
+        f" {display.count(judged.changed_to_invalid, 'item')} became invalid\n"
+        f"  write the files  {command_line('export', run.name, state_dir)}\n"
+        f"  ask invalid ones {again}"
+    )
+    return ALL_VALID
+
+
+def stop(name: str | None, state_dir: Path, clock: Clock | None = None) -> int:
+    """Have a run drain, and wait until it has."""
+    run = api.Run.open(name, state_dir)
+    if not run.stop():
+        _tell(f"nothing works on run {printable(run.name)}")
+        return ALL_VALID
+    _tell("stopping: nothing new starts, answers under way are recorded")
+    _wait(run, clock or SystemClock())
+    display.print_status(run.status(), display.outlet(sys.stdout))
+    return ALL_VALID
+
+
+def _wait(run: api.Run, clock: Clock) -> None:
+    never, told_s = threading.Event(), clock.monotonic_s()
+    while (status := run.status()).state in (RunState.RUNNING, RunState.DRAINING):
+        if clock.monotonic_s() - told_s >= _TELL_S:
+            told_s = clock.monotonic_s()
+            _tell(f"waiting for {display.count(status.in_flight, 'answer')}")
+        clock.wait(never, _LOOK_S)
+
+
+def _tell(text: str) -> None:
+    out = display.outlet(sys.stdout)
+    out.write(f"{text}\n")
+    out.flush()

@@ -1,0 +1,120 @@
+"""What is said before anything is sent?
+
+Floor: display. Pure: from a config to lines.
+"""
+
+import json
+from dataclasses import dataclass
+
+from runner.api_records import Plan, Unresolved
+from runner.config import Pacing, RunConfig, TaskSpec
+from runner.display.wording import count, duration, usd
+from runner.printable import printable
+from runner.records import RunStatus
+
+_MOST_IDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """What a session is going to do."""
+
+    config: RunConfig
+    status: RunStatus
+    proxy: str | None = None
+    """Without its password; None: straight to the server."""
+    price_source: str | None = None
+    watch_command: str = ""
+
+
+def announced(what: Announcement) -> str:
+    """Three to five lines: what, whom, how fast, where to."""
+    config, status = what.config, what.status
+    items = printable(config.items_path)
+    done = status.items - status.pending
+    first = f"run {printable(status.run)}: {count(status.items, 'item')} of {items}"
+    if done:
+        first += f", {count(done)} done, {count(status.pending)} to go"
+    lines = [
+        first,
+        f"  asks    {_whom(what)}",
+        f"  limits  {_limits(config.pacing)}",
+        *([f"  prices  {what.price_source}"] if what.price_source else []),
+        f"  writes  {_outputs(config)}",
+        f"  look    {what.watch_command} (anywhere); Ctrl-C here loses nothing",
+    ]
+    return "\n".join(lines)
+
+
+def planned(plan: Plan, config: RunConfig) -> str:
+    """What `--dry-run` shows."""
+    left_out = f", {count(plan.rejected, 'line')} left out" if plan.rejected else ""
+    request = json.dumps(plan.first_request, ensure_ascii=True, indent=2)
+    return "\n".join(
+        [
+            f"{count(plan.items, 'item')} of {printable(config.items_path)}{left_out}",
+            "the first request:",
+            request,
+            f"about {count(plan.input_tokens_estimate)} input tokens in all (a guess)",
+            f"{worst_words(plan)} ({plan.price_source})",
+            "nothing was created, nothing was sent",
+        ]
+    )
+
+
+def worst_words(plan: Plan) -> str:
+    """What asking every item once costs at most."""
+    if plan.worst_usd is None:
+        return "cost unknown: no price, or no bound, for some request"
+    worst = usd(plan.worst_usd, is_bound=True)
+    return f"cost at most {worst}, each item asked once at its highest price"
+
+
+def unresolved_words(unresolved: Unresolved) -> str:
+    """Said before a resume sends anything."""
+    ids = [printable(text) for text in unresolved.first_items[:_MOST_IDS]]
+    more = ", ..." if unresolved.count > len(ids) else ""
+    return (
+        f"{count(unresolved.count, 'request')} may have been billed without an answer"
+        f" (at most {usd(unresolved.worst_usd, is_bound=True)};"
+        f" items {', '.join(ids)}{more}): they are asked again"
+    )
+
+
+def _whom(what: Announcement) -> str:
+    config = what.config
+    if config.service.scenario is not None:
+        server = "a simulated server (nothing is billed)"
+    else:
+        server = printable(config.service.base_url)
+    through = f", through proxy {printable(what.proxy)}" if what.proxy else ""
+    return f"{_model(config.task)} at {server}{through}"
+
+
+def _model(task: TaskSpec) -> str:
+    if task.batch:
+        return "the model each Batch line names"
+    return f"{printable(task.model)} ({task.endpoint})"
+
+
+def _limits(pacing: Pacing) -> str:
+    words = [f"{count(pacing.rpm)} requests/min" if pacing.rpm else ""]
+    words.append(f"{count(pacing.tpm)} tokens/min" if pacing.tpm else "")
+    if not (pacing.rpm or pacing.tpm):
+        words.append("those the server tells of")
+    words.append(f"{count(pacing.max_requests, 'answer')} an item")
+    words.append(f"gives up after {duration(pacing.give_up_after_s)} without any")
+    if pacing.max_cost_usd is None:
+        words.append("no dollar limit (--max-cost)")
+    else:
+        words.append(f"at most {usd(pacing.max_cost_usd)}")
+    if pacing.limit:
+        words.append(f"{count(pacing.limit, 'item')} now (--limit)")
+    return ", ".join(word for word in words if word)
+
+
+def _outputs(config: RunConfig) -> str:
+    output = config.output
+    paths = (output.failed_path, output.summary_path)
+    beside = ", ".join(printable(path.name) for path in paths)
+    return f"{printable(output.processed_path)}, {beside}"

@@ -1,0 +1,37 @@
+"""How are the totals of a run said: requests, tokens, dollars?
+
+Floor: display. Pure: reads Totals.
+"""
+
+from runner.display.wording import count, usd
+from runner.records import Totals
+
+
+def requests_words(totals: Totals) -> str:
+    """Sent, answered, invalid, retried."""
+    return (
+        f"{count(totals.sent)} sent, {count(totals.answered)} answered"
+        f" ({count(totals.invalid_answers)} invalid), {count(totals.retried)} retried"
+    )
+
+
+def tokens_words(totals: Totals) -> str:
+    """In, of it cached; out, of it reasoning."""
+    return (
+        f"{count(totals.input_tokens)} in ({count(totals.cached_input_tokens)} cached),"
+        f" {count(totals.output_tokens)} out"
+        f" ({count(totals.reasoning_tokens)} reasoning)"
+    )
+
+
+def cost_words(totals: Totals, source: str | None = None) -> str:
+    """Recorded dollars, and at most; what has no price is said."""
+    cost, at_most = totals.cost_usd, totals.at_most_usd
+    words = usd(cost)
+    if at_most is None:
+        words += ", at most unknown" if cost is not None else ""
+    elif at_most != cost:
+        words += f", at most {usd(at_most, is_bound=True)}"
+    if totals.unpriced:
+        words += f"; {count(totals.unpriced, 'answer')} without a known price"
+    return f"{words} ({source})" if source else words

@@ -1,0 +1,44 @@
+"""What is said when a session stopped before its items did? One block.
+
+Why, what is safe, what may have been billed, and the line that goes on.
+
+Floor: display. Pure.
+"""
+
+from runner.api_records import Finish
+from runner.display.facts import items_words, stopped_words
+from runner.display.wording import count, usd
+from runner.printable import printable
+from runner.records import StopKind
+
+
+def closing_text(finish: Finish, *, resume_command: str, export_command: str) -> str:
+    """The closing block of a session that is to be resumed."""
+    status, stop = finish.status, finish.stop
+    why = printable(stop.message if stop else status.stopped_because or "no reason")
+    is_as_asked = stop is not None and stop.kind is StopKind.LIMIT
+    lines = [
+        f"paused: {why}" if is_as_asked else stopped_words(why),
+        f"  items    {items_words(status)}, {count(status.pending)} pending",
+        "  answers  all that came are recorded: nothing is lost, none is paid twice",
+    ]
+    if status.unresolved:
+        lines.append(f"  except   {_unresolved_words(finish)}")
+    if stop and stop.hint:
+        lines.append(f"  do       {printable(stop.hint)}")
+    return "\n".join(
+        [
+            *lines,
+            f"  go on    {resume_command}",
+            f"  so far   {export_command}   (writes the answers there are)",
+        ]
+    )
+
+
+def _unresolved_words(finish: Finish) -> str:
+    totals, number = finish.status.totals, finish.status.unresolved
+    worst = None if totals.open_unpriced else totals.open_usd
+    return (
+        f"{count(number, 'request')} without an answer may have been billed"
+        f" (at most {usd(worst, is_bound=True)}); a resume asks again"
+    )

@@ -1,0 +1,174 @@
+"""What is there to say about a run? One list of labelled lines, for every face.
+
+Floor: display. Pure: from a RunStatus to words. Knows records and wording.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from runner.display.bill import cost_words, requests_words, tokens_words
+from runner.display.wording import count, duration, moment, percent, rate, usd
+from runner.printable import printable
+from runner.records import Pace, RunState, RunStatus
+
+AT_WORK = (RunState.RUNNING, RunState.DRAINING)
+"""States in which a process works on the run."""
+_SLOW_S = 10.0
+"""Younger calls are nobody's concern."""
+_STALE_S = 10.0
+"""The heartbeat is written every second; so much later something is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A label and what stands beside it."""
+
+    label: str
+    text: str
+    tone: str = ""
+    """How it is painted where colours are shown: `good`, `careful`, `bad`."""
+
+
+def facts_of(status: RunStatus, *, now_unix_s: float | None = None) -> list[Fact]:
+    """All lines of `runner status`."""
+    now = time.time() if now_unix_s is None else now_unix_s
+    name = printable(status.run) + (" (simulated)" if status.simulated else "")
+    return [
+        Fact("run", name),
+        state_fact(status),
+        Fact("items", f"{items_words(status)}, {count(status.pending)} pending"),
+        Fact("requests", requests_words(status.totals)),
+        *_unresolved(status),
+        Fact("tokens", tokens_words(status.totals)),
+        Fact("cost", status_cost_words(status)),
+        *(_at_work(status) if status.state in AT_WORK else []),
+        Fact("started", moment(status.started_unix_s)),
+        *_last_sign(status, now),
+    ]
+
+
+def state_fact(status: RunStatus) -> Fact:
+    """What the run is doing, and why it ended."""
+    why = printable(status.stopped_because or "")
+    match status.state:
+        case RunState.RUNNING:
+            return Fact("state", "running", "good")
+        case RunState.DRAINING:
+            words = "draining: nothing new starts, answers under way are recorded"
+            return Fact("state", f"{words} ({why})" if why else words, "careful")
+        case RunState.FINISHED:
+            return Fact("state", "finished: every item has its outcome", "good")
+        case RunState.STOPPED:
+            return Fact("state", stopped_words(why), "careful")
+        case RunState.DEAD:
+            words = "dead: its process is gone; what was recorded is safe"
+            return Fact("state", words, "bad")
+
+
+def items_words(status: RunStatus) -> str:
+    """`4,812 of 10,000 (48 %): 4,790 valid, 14 invalid, 8 failed`."""
+    done = status.items - status.pending
+    of_all = f"{count(done)} of {count(status.items)} ({percent(done, status.items)})"
+    return f"{of_all}: {kinds_words(status)}"
+
+
+def kinds_words(status: RunStatus) -> str:
+    """`4,790 valid, 14 invalid, 8 failed`."""
+    totals = status.totals
+    return (
+        f"{count(totals.valid)} valid, {count(totals.invalid)} invalid,"
+        f" {count(totals.failed)} failed"
+    )
+
+
+def status_cost_words(status: RunStatus) -> str:
+    """Recorded dollars, and at most; whether they are real ones."""
+    return cost_words(status.totals, "simulated prices" if status.simulated else None)
+
+
+def speed_words(status: RunStatus) -> str:
+    """Requests and tokens a minute, against their limits."""
+    pace = status.pace
+    words = [
+        rate(status.requests_per_minute, "requests", pace.rpm_limit),
+        rate(status.tokens_per_minute, "tokens", pace.tpm_limit),
+    ]
+    if pace.rpd_limit:
+        words.append(f"{count(pace.rpd_limit)} requests a day")
+    return ", ".join(words)
+
+
+def waiting_words(pace: Pace) -> str | None:
+    """What holds the run back, and when it goes on."""
+    if pace.waiting_for is None:
+        return None
+    words = printable(pace.waiting_for)
+    if pace.next_try_s is not None:
+        words += f", next try in {duration(pace.next_try_s)}"
+    return words
+
+
+def stopped_words(why: str) -> str:
+    """`stopped: ...`, said once."""
+    if not why or why.startswith("stopped"):
+        return why or "stopped"
+    return f"stopped: {why}"
+
+
+def slowest_words(status: RunStatus) -> str | None:
+    """The oldest calls in flight, where they are worth a word."""
+    slow = [item for item in status.slowest if item.age_s >= _SLOW_S]
+    words = (f"item {s.number} (attempt {s.attempt}) {duration(s.age_s)}" for s in slow)
+    return ", ".join(words) or None
+
+
+def left_fact(status: RunStatus) -> Fact:
+    """How long it will take; never a guess where nothing is known."""
+    if status.state is RunState.DRAINING:
+        answers = count(status.in_flight, "answer")
+        return Fact("waiting", f"for {answers} under way", "careful")
+    eta = "not known yet" if status.eta_s is None else duration(status.eta_s)
+    return Fact("ETA", eta)
+
+
+def _unresolved(status: RunStatus) -> Iterator[Fact]:
+    totals = status.totals
+    if status.unresolved:
+        words = (
+            f"{count(status.unresolved, 'request')} may have been billed without an"
+            " answer; a resume asks them again"
+        )
+        if not status.in_flight:
+            worst = None if totals.open_unpriced else totals.open_usd
+            words += f" (at most {usd(worst, is_bound=True)})"
+        yield Fact("unresolved", words, "careful")
+    if totals.lost:
+        worst = None if totals.lost_unpriced else totals.lost_usd
+        yield Fact(
+            "lost",
+            f"{count(totals.lost, 'unresolved request')} asked again"
+            f" (at most {usd(worst, is_bound=True)})",
+            "careful",
+        )
+
+
+def _at_work(status: RunStatus) -> Iterator[Fact]:
+    yield Fact("speed", speed_words(status))
+    yield Fact("in flight", count(status.in_flight, "request"))
+    waiting, slowest = waiting_words(status.pace), slowest_words(status)
+    if waiting and status.state is RunState.RUNNING:
+        yield Fact("waiting", waiting, "careful")
+    if slowest:
+        yield Fact("slowest", slowest)
+    yield left_fact(status)
+
+
+def _last_sign(status: RunStatus, now_unix_s: float) -> Iterator[Fact]:
+    if status.heartbeat_unix_s is None:
+        return
+    age_s = now_unix_s - status.heartbeat_unix_s
+    if status.state not in AT_WORK:
+        yield Fact("last sign", moment(status.heartbeat_unix_s))
+    elif age_s > _STALE_S:
+        yield Fact("last sign", f"{duration(age_s)} ago: it does not move", "bad")

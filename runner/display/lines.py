@@ -1,0 +1,99 @@
+"""What does a log, a pipe or a nohup file see of a run's progress?
+
+One line at once, then every 30 s, and whenever something changes that somebody who
+reads it in the morning would look for.
+
+Floor: display. Knows facts and wording.
+"""
+
+import re
+from typing import TextIO
+
+from runner.clock import Clock, SystemClock
+from runner.display.doing import Doing
+from runner.display.facts import (
+    AT_WORK,
+    items_words,
+    left_fact,
+    speed_words,
+    state_fact,
+    status_cost_words,
+    waiting_words,
+)
+from runner.display.wording import count, time_of_day
+from runner.printable import printable
+from runner.records import RunState, RunStatus
+
+EVERY_S = 30.0
+_LEAST_S = 5.0
+"""What holds a run back may change every second; a log need not know."""
+_NUMBERS = re.compile(r"[\d.,]+")
+
+
+class LinePainter:
+    """Writes a line when it is time, or when the state changed."""
+
+    def __init__(
+        self, stream: TextIO, clock: Clock | None = None, *, every_s: float = EVERY_S
+    ) -> None:
+        self._stream = stream
+        self._every_s = every_s
+        self._clock = clock or SystemClock()
+        self._said_s: float | None = None
+        self._state: RunState | None = None
+        self._waiting: str | None = None
+        self._what: str | None = None
+
+    def paint(self, status: RunStatus) -> None:
+        """Write a line if this one is worth it."""
+        # A wait is the same wait when only its seconds are fewer.
+        waiting = _NUMBERS.sub("", status.pace.waiting_for or "") or None
+        is_new = status.state is not self._state
+        if waiting != self._waiting and self._has_passed(_LEAST_S):
+            is_new = True
+        if is_new or self._has_passed(self._every_s):
+            self._state, self._waiting = status.state, waiting
+            self._say(status_line(status))
+
+    def prepare(self, doing: Doing) -> None:
+        """Write a line when another thing begins, then every 30 s."""
+        if doing.what != self._what or self._has_passed(self._every_s):
+            self._what = doing.what
+            self._say(printable(doing.words))
+
+    def close(self) -> None:
+        """Nothing is left to do: a line that was written has left."""
+
+    def _has_passed(self, seconds: float) -> bool:
+        now_s = self._clock.monotonic_s()
+        return self._said_s is None or now_s - self._said_s >= seconds
+
+    def _say(self, words: str) -> None:
+        self._said_s = self._clock.monotonic_s()
+        self._stream.write(f"{time_of_day(self._clock.unix_s())} {words}\n")
+        self._stream.flush()
+
+
+def status_line(status: RunStatus) -> str:
+    """All that matters in one line."""
+    words = [f"{printable(status.run)} {items_words(status)}"]
+    if status.state in AT_WORK:
+        words += [
+            f"{count(status.in_flight)} in flight",
+            speed_words(status),
+            status_cost_words(status),
+            _left_words(status),
+        ]
+    else:
+        words.append(status_cost_words(status))
+    if status.state is not RunState.RUNNING:
+        words.append(state_fact(status).text)
+    waiting = waiting_words(status.pace)
+    if waiting and status.state is RunState.RUNNING:
+        words.append(f"waiting: {waiting}")
+    return ", ".join(words)
+
+
+def _left_words(status: RunStatus) -> str:
+    left = left_fact(status)
+    return f"{left.label} {left.text}"

@@ -1,0 +1,122 @@
+"""How does a finished run, or an export, look? The summary as a table.
+
+Floor: display. Reads a Summary only.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from runner.display.bill import cost_words, requests_words, tokens_words
+from runner.display.facts import Fact
+from runner.display.painting import fact_table, print_on
+from runner.display.wording import UNKNOWN, count, duration, moment, usd
+from runner.printable import printable
+from runner.records import RunState
+from runner.summary import SessionSummary, Summary, WrittenFile
+
+
+def print_summary(summary: Summary, folder: Path, stream: TextIO) -> None:
+    """The table after a finished run and after an export."""
+    views: list[RenderableType] = [fact_table(summary_facts(summary, folder))]
+    if len(summary.sessions) > 1:
+        views += ["", _sessions(summary.sessions)]
+    print_on(stream, *views)
+
+
+def summary_facts(summary: Summary, folder: Path) -> list[Fact]:
+    """All lines of the table."""
+    return [
+        _run_fact(summary),
+        Fact("items", _items_words(summary)),
+        Fact("requests", requests_words(summary.totals)),
+        Fact("tokens", tokens_words(summary.totals)),
+        Fact("cost", cost_words(summary.totals, printable(summary.price_source))),
+        *_bill(summary),
+        *_files(summary, folder),
+    ]
+
+
+def _run_fact(summary: Summary) -> Fact:
+    words = f"{printable(summary.run)}: {summary.state}"
+    if summary.stopped_because and summary.state is not RunState.FINISHED:
+        words += f" ({printable(summary.stopped_because)})"
+    if summary.simulated:
+        words += " (simulated answers and prices)"
+    all_valid = summary.complete and summary.valid == summary.items
+    return Fact("run", words, "good" if all_valid else "careful")
+
+
+def _items_words(summary: Summary) -> str:
+    words = (
+        f"{count(summary.items)}: {count(summary.valid)} valid,"
+        f" {count(summary.invalid)} invalid, {count(summary.failed)} failed"
+    )
+    if summary.pending:
+        words += f", {count(summary.pending)} pending (in no file yet)"
+    if summary.rejected_lines:
+        words += f"; {count(summary.rejected_lines, 'line')} left out"
+    return words
+
+
+def _bill(summary: Summary) -> Iterator[Fact]:
+    """What of the bill bought nothing, or is not certain."""
+    totals = summary.totals
+    if totals.invalid_answers:
+        spent = usd(summary.invalid_answers_usd)
+        yield Fact("", f"of it {spent} for answers judged invalid")
+    for number, worst, what in (
+        (
+            totals.possibly_billed,
+            summary.possibly_billed_usd,
+            "failed after it had left",
+        ),
+        (summary.unresolved, summary.unresolved_usd, "without a known outcome"),
+        (totals.lost, summary.lost_usd, "lost and asked again"),
+    ):
+        if number:
+            requests = count(number, "request")
+            bound = usd(worst, is_bound=True)
+            yield Fact("", f"perhaps {bound} more: {requests} {what}", "careful")
+
+
+def _files(summary: Summary, folder: Path) -> Iterator[Fact]:
+    for label, file in (
+        ("processed", summary.processed_file),
+        ("failed", summary.failed_file),
+    ):
+        yield Fact(label, f"{_path(folder, file)}  {count(file.lines, 'line')}")
+    yield Fact("summary", printable(folder / summary.summary_name))
+
+
+def _path(folder: Path, file: WrittenFile) -> str:
+    return printable(folder / file.name)
+
+
+def _sessions(sessions: tuple[SessionSummary, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("session", "started", "took", "requests", "a minute", "cost"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("ended", overflow="fold")
+    for session in sessions:
+        table.add_row(*(Text(cell) for cell in _session_row(session)))
+    return table
+
+
+def _session_row(session: SessionSummary) -> tuple[str, ...]:
+    per_minute = session.requests_per_minute
+    died = session.ended_unix_s is None
+    ended = "its process died" if died else session.stopped_because or "all done"
+    return (
+        str(session.session),
+        moment(session.started_unix_s),
+        duration(session.duration_s),
+        count(session.totals.sent),
+        UNKNOWN if per_minute is None else f"{per_minute:,.0f}",
+        usd(session.totals.cost_usd),
+        printable(ended),
+    )

@@ -1,0 +1,307 @@
+"""What is said before anything is sent, and when it is over."""
+
+import io
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from status_builders import (
+    STARTED_UNIX_S,
+    TOTALS,
+    a_dead_status,
+    a_session,
+    a_status,
+    a_summary,
+)
+
+from runner.api_records import Finish, ItemStory, Plan, Unresolved
+from runner.checkpoint.entries import Attempt
+from runner.config import Pacing, RunConfig, Service, TaskSpec, default_output
+from runner.display.announcing import (
+    Announcement,
+    announced,
+    planned,
+    unresolved_words,
+)
+from runner.display.closing import closing_text
+from runner.display.story import print_story
+from runner.display.summing import print_summary
+from runner.records import (
+    AttemptState,
+    Endpoint,
+    Failure,
+    FailureKind,
+    OutcomeState,
+    RunState,
+    Stop,
+    StopKind,
+    Usage,
+)
+from runner.summary import Summary
+
+ITEMS = Path("/data/articles.jsonl")
+
+
+def _config(**changes: object) -> RunConfig:
+    config = RunConfig(
+        items_path=ITEMS,
+        task=TaskSpec(prompt="{{text}}", model="gpt-4o-mini"),
+        pacing=Pacing(rpm=500, max_cost_usd=Decimal(5)),
+        output=default_output(ITEMS),
+    )
+    return replace(config, **changes)  # type: ignore[arg-type]  # by name
+
+
+def test_a_start_says_what_whom_how_fast_how_much_and_where_to() -> None:
+    said = announced(
+        Announcement(
+            config=_config(),
+            status=a_status(totals=replace(TOTALS, valid=0, invalid=0, failed=0)),
+            proxy="http://p:3128",
+            price_source="genai-prices 0.2.3",
+            watch_command="runner status articles --watch",
+        )
+    )
+    for words in (
+        "run articles: 10,000 items of /data/articles.jsonl",
+        "gpt-4o-mini (chat) at https://api.openai.com/v1, through proxy http://p:3128",
+        "500 requests/min",
+        "at most $5.00",
+        "genai-prices 0.2.3",
+        "/data/articles_processed.jsonl, articles_failed.jsonl, articles_summary.json",
+        "runner status articles --watch",
+    ):
+        assert words in said
+    assert len(said.splitlines()) <= 6
+
+
+def test_a_resume_says_how_much_is_done_already() -> None:
+    said = announced(Announcement(config=_config(), status=a_status()))
+    assert "10,000 items of /data/articles.jsonl, 4,812 done, 5,188 to go" in said
+
+
+def test_an_absent_dollar_limit_is_said() -> None:
+    said = announced(Announcement(config=_config(pacing=Pacing()), status=a_status()))
+    assert "no dollar limit (--max-cost)" in said
+    assert "those the server tells of" in said
+
+
+def test_a_simulated_server_is_called_so() -> None:
+    config = _config(service=Service(scenario=""))
+    said = announced(Announcement(config=config, status=a_status()))
+    assert "a simulated server (nothing is billed)" in said
+
+
+def _plan(worst_usd: Decimal | None) -> Plan:
+    return Plan(
+        items=10_000,
+        rejected=2,
+        first_request={"model": "gpt-4o-mini", "messages": ["\x1b[2Jhi"]},
+        input_tokens_estimate=1_200_000,
+        worst_usd=worst_usd,
+        price_source="genai-prices 0.2.3",
+    )
+
+
+def test_a_dry_run_shows_the_first_request_and_the_highest_price() -> None:
+    shown = planned(_plan(Decimal("12.3")), _config())
+    for words in (
+        "10,000 items of /data/articles.jsonl, 2 lines left out",
+        '"model": "gpt-4o-mini"',
+        "1,200,000 input tokens",
+        "at most $12.30",
+        "nothing was created, nothing was sent",
+    ):
+        assert words in shown
+    assert "\x1b" not in shown
+
+
+def test_a_dry_run_without_a_price_says_so() -> None:
+    assert "cost unknown" in planned(_plan(None), _config())
+
+
+def test_before_a_resume_what_may_be_paid_twice_is_named() -> None:
+    unresolved = Unresolved(
+        count=32,
+        worst_usd=Decimal("0.0200"),
+        first_items=("a-1", "a-2", "a-\x1b[2J3", "a-4"),
+    )
+    assert (
+        "32 requests may have been billed without an answer (at most $0.02;"
+        " items a-1, a-2, a-3, ...): they are asked again"
+    ) == unresolved_words(unresolved)
+
+
+def _closing(stop: Stop | None, unresolved: int = 0) -> str:
+    status = a_dead_status(state=RunState.STOPPED, unresolved=unresolved)
+    return closing_text(
+        Finish(stop=stop, status=status, summary=None),
+        resume_command="runner resume articles",
+        export_command="runner export articles",
+    )
+
+
+def test_a_stop_says_why_what_is_safe_and_how_to_go_on() -> None:
+    stop = Stop(
+        kind=StopKind.DENIED,
+        message="the account is out of credit (insufficient_quota)",
+        hint="add credit, then resume",
+    )
+    block = _closing(stop)
+    for words in (
+        "stopped: the account is out of credit (insufficient_quota)",
+        "4,812 of 10,000 (48 %)",
+        "5,188 pending",
+        "nothing is lost",
+        "add credit, then resume",
+        "runner resume articles",
+        "runner export articles",
+    ):
+        assert words in block
+    assert "billed" not in block
+
+
+def test_a_stop_that_left_requests_open_names_them_and_their_price() -> None:
+    block = _closing(
+        Stop(kind=StopKind.INTERRUPTED, message="stopped by Ctrl-C"), unresolved=32
+    )
+    assert block.startswith("stopped by Ctrl-C\n")
+    assert (
+        "32 requests without an answer may have been billed (at most $0.0201)" in block
+    )
+
+
+def test_a_limit_that_was_asked_for_is_a_pause() -> None:
+    block = _closing(Stop(kind=StopKind.LIMIT, message="--limit 10 reached"))
+    assert block.startswith("paused: --limit 10 reached\n")
+
+
+def _summed(summary: Summary) -> str:
+    stream = io.StringIO()
+    print_summary(summary, Path("/data"), stream)
+    return stream.getvalue()
+
+
+def test_a_finished_run_shows_its_bill_and_its_files() -> None:
+    shown = _summed(a_summary())
+    for words in (
+        "articles: finished",
+        "10,000: 9,950 valid, 30 invalid, 20 failed",
+        "5,012 sent",
+        "$1.2346 (genai-prices 0.2.3)",
+        "of it $0.01 for answers judged invalid",
+        "/data/articles_processed.jsonl  9,980 lines",
+        "/data/articles_failed.jsonl  20 lines",
+        "/data/articles_summary.json",
+    ):
+        assert words in shown
+    assert "session" not in shown
+
+
+def test_each_session_has_its_line_when_there_were_several() -> None:
+    died = a_session(1, ended_unix_s=None, duration_s=None, stopped_because=None)
+    shown = _summed(a_summary(sessions=(died, a_session(2))))
+    first, second = shown.splitlines()[-2:]
+    assert "its process died" in first
+    assert "unknown" in first
+    assert "1 h" in second
+    assert "50" in second
+    assert "$0.75" in second
+
+
+def test_what_is_uncertain_in_the_bill_is_said_at_its_highest() -> None:
+    totals = replace(
+        a_summary().totals,
+        possibly_billed=3,
+        possibly_billed_usd=Decimal("0.03"),
+        lost=2,
+        lost_unpriced=2,
+    )
+    shown = _summed(a_summary(totals=totals))
+    assert "perhaps $0.03 more: 3 requests failed after it had left" in shown
+    assert "perhaps unknown more: 2 requests lost and asked again" in shown
+
+
+def test_a_partial_export_says_what_is_missing() -> None:
+    shown = _summed(a_summary(valid=50, state=RunState.STOPPED, rejected_lines=1))
+    assert "9,900 pending (in no file yet)" in shown
+    assert "1 line left out" in shown
+
+
+def _attempt(**changes: object) -> Attempt:
+    attempt = Attempt(
+        number=7,
+        item_id="a-7",
+        fingerprint="00",
+        attempt=1,
+        state=AttemptState.SETTLED,
+        slot=1,
+        started_unix_s=STARTED_UNIX_S,
+        request_digest="00",
+        endpoint=Endpoint.CHAT,
+        worst_usd=Decimal("0.01"),
+        latency_s=1.234,
+        status=200,
+        request_id="req_1",
+        usage=Usage(input_tokens=812, output_tokens=34),
+        cost_usd=Decimal("0.0012"),
+        model="gpt-4o",
+    )
+    return replace(attempt, **changes)  # type: ignore[arg-type]  # by name
+
+
+_FAILED = Failure(
+    kind=FailureKind.TIMEOUT,
+    message="no answer within 600 s",
+    possibly_billed=True,
+)
+
+
+@pytest.fixture
+def story() -> ItemStory:
+    return ItemStory(
+        item_id="a-\x1b[31m7",
+        number=7,
+        line=8,
+        state=OutcomeState.INVALID,
+        reason="not one of: yes, no",
+        attempts=(
+            (
+                _attempt(failure=_FAILED, status=None, usage=None, cost_usd=None),
+                b"",
+            ),
+            (_attempt(attempt=2), b'{"text": "\x1b]0;gotcha\x07perhaps [bold]"}\xff'),
+            (_attempt(attempt=3, state=AttemptState.NOT_SENT), b""),
+        ),
+        result=None,
+    )
+
+
+def test_a_story_tells_of_each_attempt_and_why_the_item_is_invalid(
+    story: ItemStory,
+) -> None:
+    stream = io.StringIO()
+    print_story(story, stream)
+    told = stream.getvalue()
+    for words in (
+        "item a-7 (line 8): invalid",
+        "because not one of: yes, no",
+        "attempt 1: failed",
+        "timeout: no answer within 600 s (perhaps billed)",
+        "cost at most $0.01",
+        "attempt 2: answered",
+        "status 200, 1.23 s, 812 tokens in, 34 out, cost $0.0012, model gpt-4o",
+        "request id req_1",
+        '{"text": "perhaps [bold]"}',
+        "attempt 3: never sent",
+    ):
+        assert words in told
+    assert "\x1b" not in told
+
+
+def test_an_item_nobody_asked_yet_says_so(story: ItemStory) -> None:
+    stream = io.StringIO()
+    print_story(replace(story, state=None, reason=None, attempts=()), stream)
+    assert "pending" in stream.getvalue()
+    assert "not asked yet" in stream.getvalue()

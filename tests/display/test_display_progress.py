@@ -1,0 +1,255 @@
+"""What is seen while a run works: on a terminal, and in a log."""
+
+import io
+import os
+import pty
+import threading
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+from status_builders import a_status
+
+from runner.display.doing import Doing
+from runner.display.lines import LinePainter
+from runner.display.live import LivePainter, live_view
+from runner.display.screen import Screen
+from runner.display.watching import watch
+from runner.records import Pace, RunState, RunStatus
+
+
+class _Clock:
+    """Time that moves when it is waited for."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+    def unix_s(self) -> float:
+        return self.now_s
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        self.now_s += seconds
+        return stop.is_set()
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> _Terminal:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return _Terminal()
+
+
+def _rendered(status: RunStatus, columns: int) -> str:
+    console = Console(file=io.StringIO(), width=columns, force_terminal=False)
+    with console.capture() as captured:
+        console.print(live_view(status))
+    return captured.get()
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_live_view_has_all_that_matters_and_fits(columns: int) -> None:
+    pace = Pace(rpm_limit=1_000, waiting_for="the key's 1,000 requests a minute")
+    shown = _rendered(a_status(pace=pace), columns)
+    for words in (
+        "articles",
+        "48 %",
+        "4,812 of 10,000",
+        "4,790 valid, 14 invalid, 8 failed; 32 in flight",
+        "812 requests/min of 1,000",
+        "$1.2346, at most $1.2546",
+        "1 h 5 min",
+        "the key's 1,000 requests a minute",
+        "item 4711 (attempt 2) 38 s",
+    ):
+        assert words in shown
+    assert max(map(len, shown.splitlines())) <= columns
+
+
+def test_a_narrow_terminal_wraps_and_loses_nothing() -> None:
+    shown = " ".join(_rendered(a_status(), 40).split())
+    assert "5 min" in shown
+    assert max(map(len, _rendered(a_status(), 40).splitlines())) <= 40
+
+
+def test_the_bar_is_not_full_while_one_item_is_waited_for() -> None:
+    """As other tools do: 100 % for an hour."""
+    totals = a_status().totals
+    left = 10_000 - totals.valid - totals.invalid - totals.failed - 1
+    status = a_status(items=10_000 - left)
+    shown = _rendered(status, 80)
+    assert "99 %" in shown
+    assert "100 %" not in shown
+
+
+def test_the_bar_of_a_resume_begins_where_the_last_session_ended() -> None:
+    shown = _rendered(a_status(requests_per_minute=None, eta_s=None), 80)
+    assert "48 %" in shown
+    assert "not known yet" in shown
+
+
+def test_the_live_view_is_repainted_in_place_and_gone_at_the_end(
+    terminal: _Terminal,
+) -> None:
+    painter = LivePainter(terminal)
+    painter.prepare(Doing(what="reading items", done=1, total=2))
+    painter.paint(a_status())
+    painter.paint(a_status(in_flight=7))
+    painter.close()
+    shown = terminal.getvalue()
+    assert "reading items" in shown
+    assert "7 in flight" in shown
+    assert "\x1b[1A" in shown
+    assert shown.rstrip().endswith("\x1b[2K")
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+def test_no_color_is_respected(
+    terminal: _Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    painter = LivePainter(terminal)
+    painter.paint(a_status(pace=Pace(waiting_for="something")))
+    painter.close()
+    assert "\x1b[3" not in terminal.getvalue()
+
+
+def test_a_log_gets_a_line_at_once_and_then_every_30_seconds() -> None:
+    stream, clock = io.StringIO(), _Clock()
+    painter = LinePainter(stream, clock)
+    for _ in range(61):
+        painter.paint(a_status())
+        clock.now_s += 1
+    assert 3 == len(stream.getvalue().splitlines())
+    assert "4,812 of 10,000 (48 %)" in stream.getvalue()
+
+
+def test_a_log_gets_a_line_when_the_state_changes() -> None:
+    stream, clock = io.StringIO(), _Clock()
+    painter = LinePainter(stream, clock)
+    painter.paint(a_status())
+    painter.paint(a_status(state=RunState.DRAINING))
+    painter.paint(a_status(state=RunState.STOPPED, stopped_because="SIGTERM"))
+    lines = stream.getvalue().splitlines()
+    assert 3 == len(lines)
+    assert "draining" in lines[1]
+    assert "stopped: SIGTERM" in lines[2]
+
+
+def test_a_log_tells_of_a_new_wait_but_not_of_each_second_of_it() -> None:
+    stream, clock = io.StringIO(), _Clock()
+    painter = LinePainter(stream, clock)
+    painter.paint(a_status())
+    for second in range(10):
+        clock.now_s += 1
+        waiting = Pace(waiting_for=f"outage, since {second} s", next_try_s=60 - second)
+        painter.paint(a_status(pace=waiting))
+    assert 2 == len(stream.getvalue().splitlines())
+    assert "waiting: outage" in stream.getvalue()
+
+
+def test_a_log_names_each_preparation_once() -> None:
+    stream, clock = io.StringIO(), _Clock()
+    painter = LinePainter(stream, clock)
+    for done in range(100):
+        painter.prepare(Doing(what="reading items", done=done, total=100))
+    painter.prepare(Doing(what="writing files", done=0, total=0))
+    assert 2 == len(stream.getvalue().splitlines())
+
+
+def test_watching_ends_with_the_run(terminal: _Terminal) -> None:
+    looks: Iterator[RunStatus] = iter(
+        [a_status(), a_status(), a_status(state=RunState.FINISHED)]
+    )
+    clock = _Clock()
+    watch(lambda: next(looks), terminal, clock)
+    assert 1_002.0 == clock.now_s
+    assert "finished: every item has its outcome" in terminal.getvalue()
+
+
+def test_watching_through_a_pipe_writes_a_line_each_second() -> None:
+    looks = iter([a_status(), a_status(), a_status(state=RunState.STOPPED)])
+    stream = io.StringIO()
+    watch(lambda: next(looks), stream, _Clock())
+    timed = [line for line in stream.getvalue().splitlines() if ":" in line[:5]]
+    assert 3 == len(timed)
+
+
+class _Painter:
+    """Remembers what it was told to paint."""
+
+    def __init__(self, blocked: threading.Event | None = None) -> None:
+        self.painted: list[RunStatus | Doing] = []
+        self.is_closed = False
+        self._blocked = blocked
+
+    def paint(self, status: RunStatus) -> None:
+        if self._blocked:
+            self._blocked.wait()
+        self.painted.append(status)
+
+    def prepare(self, doing: Doing) -> None:
+        self.painted.append(doing)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_the_last_status_is_always_painted() -> None:
+    painter = _Painter()
+    with Screen(None, painter) as screen:
+        screen.progress("reading items", 1, 1)
+        for in_flight in range(100):
+            screen.show(a_status(in_flight=in_flight))
+    assert a_status(in_flight=99) == painter.painted[-1]
+    assert painter.is_closed
+
+
+def test_a_terminal_that_takes_nothing_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As after Ctrl-S: the run goes on, and the end waits a moment only."""
+    monkeypatch.setattr("runner.display.screen._LAST_PAINT_S", 0.05)
+    blocked = threading.Event()
+    painter = _Painter(blocked)
+    with Screen(None, painter) as screen:
+        for _ in range(1_000):
+            screen.show(a_status())
+    assert [] == painter.painted
+    blocked.set()
+
+
+def test_a_bug_in_the_painting_is_logged_and_costs_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(_Painter):
+        def paint(self, status: RunStatus) -> None:
+            raise ZeroDivisionError(status.run)
+
+    with Screen(None, Broken()) as screen:
+        screen.show(a_status())
+        screen.show(a_status())
+    assert "progress is not shown any more" in caplog.text
+
+
+def test_a_terminal_that_is_closed_under_way_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as stream, Screen(stream) as screen:
+        assert isinstance(screen._painter, LivePainter)
+        screen.show(a_status())
+        shown = b""
+        while b"articles" not in shown:
+            shown += os.read(ours, 10_000)
+        os.close(ours)
+        for _ in range(10):
+            screen.show(a_status())

@@ -1,0 +1,131 @@
+"""What `runner status` and the lines in a log say of a run."""
+
+import io
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from status_builders import STARTED_UNIX_S, TOTALS, a_dead_status, a_status
+
+from runner.display.facts import facts_of
+from runner.display.lines import status_line
+from runner.display.painting import print_status
+from runner.records import Pace, RunState, RunStatus
+
+
+def _shown(status: RunStatus) -> str:
+    stream = io.StringIO()
+    print_status(status, stream)
+    return stream.getvalue()
+
+
+def _facts(status: RunStatus, after_s: float = 61.0) -> dict[str, str]:
+    facts = facts_of(status, now_unix_s=STARTED_UNIX_S + after_s)
+    return {fact.label: fact.text for fact in facts}
+
+
+def test_a_running_run_says_how_far_how_fast_how_much_and_how_long() -> None:
+    shown = _shown(a_status())
+    for words in (
+        "articles",
+        "running",
+        "4,812 of 10,000 (48 %): 4,790 valid, 14 invalid, 8 failed, 5,188 pending",
+        "5,012 sent, 4,900 answered (20 invalid), 90 retried",
+        "1,234,567 in (12,345 cached), 234,567 out (5,000 reasoning)",
+        "$1.2346, at most $1.2546",
+        "812 requests/min of 1,000, 120,400 tokens/min of 200,000",
+        "32 requests",
+        "item 4711 (attempt 2) 38 s",
+        "1 h 5 min",
+    ):
+        assert words in shown
+
+
+def test_a_dead_run_says_what_may_have_been_billed_and_that_the_rest_is_safe() -> None:
+    facts = _facts(a_dead_status())
+    assert "dead: its process is gone; what was recorded is safe" == facts["state"]
+    assert (
+        "32 requests may have been billed without an answer; a resume asks them again"
+        " (at most $0.0201)"
+    ) == facts["unresolved"]
+    assert {"speed", "ETA", "in flight"}.isdisjoint(facts)
+
+
+def test_an_unknown_price_is_unknown_and_never_nothing() -> None:
+    totals = replace(TOTALS, unpriced=4_900, open_unpriced=32)
+    assert (
+        "unknown; 4,900 answers without a known price"
+        == _facts(a_status(totals=totals))["cost"]
+    )
+
+
+def test_some_unknown_prices_leave_the_bound_unknown() -> None:
+    totals = replace(TOTALS, unpriced=3)
+    assert (
+        "$1.2346, at most unknown; 3 answers without a known price"
+        == _facts(a_status(totals=totals))["cost"]
+    )
+
+
+def test_lost_requests_stay_visible() -> None:
+    totals = replace(TOTALS, lost=2, lost_usd=Decimal("0.004"))
+    assert (
+        "2 unresolved requests asked again (at most $0.004"
+        in _facts(a_status(totals=totals))["lost"]
+    )
+
+
+def test_a_waiting_run_says_for_what_and_until_when() -> None:
+    pace = Pace(waiting_for="nothing answers: connection refused", next_try_s=41.2)
+    expected = "nothing answers: connection refused, next try in 41 s"
+    assert expected == _facts(a_status(pace=pace))["waiting"]
+    assert f"waiting: {expected}" in status_line(a_status(pace=pace))
+
+
+def test_an_unknown_eta_is_no_guess() -> None:
+    assert "not known yet" == _facts(a_status(eta_s=None))["ETA"]
+
+
+def test_a_draining_run_says_what_it_waits_for() -> None:
+    status = a_status(
+        state=RunState.DRAINING, stopped_because="stopped by Ctrl-C", in_flight=1
+    )
+    assert "for 1 answer under way" == _facts(status)["waiting"]
+    assert "ETA" not in _facts(status)
+    assert "waiting for 1 answer under way" in status_line(status)
+
+
+def test_a_run_whose_process_lives_but_does_not_move_is_noticed() -> None:
+    assert "1 min ago: it does not move" == _facts(a_status(), 120.0)["last sign"]
+    assert "last sign" not in _facts(a_status(), 62.0)
+
+
+def test_simulated_dollars_are_called_so() -> None:
+    facts = _facts(a_status(simulated=True))
+    assert "articles (simulated)" == facts["run"]
+    assert facts["cost"].endswith("(simulated prices)")
+
+
+def test_young_calls_are_not_called_slow() -> None:
+    young = replace(a_status().slowest[0], age_s=2.0)
+    assert "slowest" not in _facts(a_status(slowest=(young,)))
+
+
+@pytest.mark.parametrize("state", list(RunState))
+def test_no_foreign_text_reaches_the_terminal_raw(state: RunState) -> None:
+    evil = "\x1b]52;c;ZXZpbA==\x07\x1b[2J[bold]x\u202e"
+    status = a_status(
+        run=evil, state=state, stopped_because=evil, pace=Pace(waiting_for=evil)
+    )
+    for shown in (_shown(status), status_line(status)):
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+        assert "[bold]x" in shown
+
+
+def test_a_pipe_gets_one_line_for_each_fact_without_colours_or_trailing_spaces() -> (
+    None
+):
+    lines = _shown(a_status()).splitlines()
+    assert [line.rstrip() for line in lines] == lines
+    assert len(facts_of(a_status())) == len(lines)
