@@ -2,7 +2,8 @@
 
     front    the way in and out: errors as one line, exit codes
     app      the commands        bundles  which options each takes
-    sending  start and resume    showing, looking, writing  all that sends nothing
+    sending  start and resume   showing, looking  status   telling  show
+    writing  export, rejudge and stop: what sends nothing
 
 No logic of a run is in here: everything a command does is one call of `api`.
 Floor: the top. The one door to typer.

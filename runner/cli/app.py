@@ -22,6 +22,7 @@ from runner.cli.bundles import (
     StopOptions,
 )
 from runner.cli.grouping import GroupedCommand, spelled_out
+from runner.cli.quitting import ends_quietly
 from runner.exit_codes import USAGE
 
 _HELP = {"help_option_names": ["-h", "--help"]}
@@ -95,6 +96,7 @@ def resume(*, run: RunName = None, given: ResumeOptions) -> int:
     return sending.resume(run, given)
 
 
+@ends_quietly
 def status(*, run: RunName = None, given: StatusOptions) -> int:
     """How a run stands, live or dead, from any terminal."""
     look, state_dir = given.look, given.place.state_dir
@@ -107,15 +109,16 @@ def status(*, run: RunName = None, given: StatusOptions) -> int:
     return showing.status(run, state_dir, is_watched=look.watch)
 
 
+@ends_quietly
 def show(
     run: Annotated[str, typer.Argument(metavar="RUN", help="the run")],
     item: Annotated[str, typer.Argument(metavar="ITEM", help="its id, or line:N")],
     given: ShowOptions,
 ) -> int:
     """Every attempt of one item: raw answer, cost, why it is invalid."""
-    from runner.cli import showing  # noqa: PLC0415
+    from runner.cli import telling  # noqa: PLC0415
 
-    return showing.show(run, item, given.bodies, given.place.state_dir)
+    return telling.show(run, item, given.bodies, given.place.state_dir)
 
 
 def rejudge(*, run: RunName = None, given: RejudgeOptions) -> int:

@@ -1,54 +1,21 @@
-"""What do the commands do that only look: status and show?
+"""What does `runner status` show a person?
 
-Floor: cli. Knows api and display.
+Floor: cli. Knows display.
 """
 
-import dataclasses
 import sys
 from pathlib import Path
 
-from runner import api, display
-from runner.api_records import ItemStory
-from runner.cli.bundles import Bodies
-from runner.errors import UsageError
+from runner import display
+from runner.cli.looking import eye_on
 from runner.exit_codes import ALL_VALID
 
 
 def status(name: str | None, state_dir: Path, *, is_watched: bool) -> int:
-    """`runner status`, once or until the run ends."""
-    run = api.Run.open(name, state_dir)
+    """The table, once or until the run ends."""
+    look = eye_on(name, state_dir)
     if is_watched:
-        display.watch(run.status, sys.stdout)
+        display.watch(look, sys.stdout)
     else:
-        display.print_status(run.status(), sys.stdout)
+        display.print_status(look(), sys.stdout)
     return ALL_VALID
-
-
-def show(name: str, item: str, bodies: Bodies, state_dir: Path) -> int:
-    """`runner show`: every attempt of an item, or the bytes of one."""
-    story = _narrowed(api.Run.open(name, state_dir).show(item), bodies.attempt)
-    if bodies.raw:
-        sys.stdout.buffer.write(_last_body(story))
-        sys.stdout.buffer.flush()
-    else:
-        display.print_story(story, sys.stdout)
-    return ALL_VALID
-
-
-def _narrowed(story: ItemStory, attempt: int | None) -> ItemStory:
-    if attempt is None:
-        return story
-    found = tuple(pair for pair in story.attempts if pair[0].attempt == attempt)
-    if not found:
-        raise UsageError(
-            f"the item has no attempt {attempt}",
-            f"it has {len(story.attempts)}, see `runner show` without --attempt",
-        )
-    return dataclasses.replace(story, attempts=found)
-
-
-def _last_body(story: ItemStory) -> bytes:
-    bodies = [body for _, body in story.attempts if body]
-    if not bodies:
-        raise UsageError("no bytes were received for this item", "see `runner show`")
-    return bodies[-1]

@@ -6,8 +6,11 @@
     headers    what servers say of limits       learning  what we make of it
     throttle   429s: pause, slow down           daily     limits per day
     breaker    outages                          budget    dollars, by slot
-    cell       bytes shared through a file      pair      both cells, and waiting
+    cell       bytes shared through a file      flock     one try, never a wait
+    pair       both cells, and waiting for them gate      the line of threads
+    keystate   the key's cell, taken apart      runstate  the run's
     session    for the supervisor               words     for `status`
+    place      where a key's cell lies          boot      which boot this is
 
 Floor: room. Knows records, errors and the clock.
 """

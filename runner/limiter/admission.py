@@ -198,7 +198,7 @@ def _grant(key: KeyState, run: RunState, asked: Asked, due_ns: int) -> Permit:
         ),
         key_requests_before=key.requests.window.total(due_ns),
         key_tokens_before=key.tokens.window.total(due_ns),
-        in_flight_tokens=run.lines.tokens,
+        others_in_flight_tokens=run.lines.tokens - want.tokens,
         stop=asked.stop,
     )
 

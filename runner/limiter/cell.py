@@ -8,7 +8,6 @@ says no, and whoever asked decides how to wait.
 Floor: files and bytes. Knows neither limits nor clocks.
 """
 
-import fcntl
 import mmap
 import os
 import stat
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from runner.errors import StateDamaged, StoreError, UsageError
 from runner.limiter.boot import boot_id
+from runner.limiter.flock import try_flock, unflock
 
 _MAGIC = b"runner-cell-1\n\0\0"
 _HEADER = struct.Struct("<16sq")
@@ -66,13 +66,13 @@ class Cell:
         """Take the cell for this thread, or say at once that somebody has it."""
         self._mutex.acquire()
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._mutex.release()
-            return False
+            is_ours = try_flock(self._fd)
         except OSError as error:
             self._mutex.release()
             raise _unusable(self.path, error) from error
+        if not is_ours:
+            self._mutex.release()
+            return False
         try:
             self._mapped()[_HOLDER_AT : _HOLDER_AT + 8] = _HOLDER.pack(os.getpid())
         except BaseException:
@@ -82,7 +82,7 @@ class Cell:
 
     def unlock(self) -> None:
         """Let the next one in."""
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        unflock(self._fd)
         self._mutex.release()
 
     def load(self) -> Stored:
@@ -221,8 +221,8 @@ class Cell:
 
 
 def _crc(sequence: int, boot: bytes, payload: bytes) -> int:
-    # Below 5 kB zlib keeps the GIL, and whoever holds the lock should: giving it
-    # away under the lock would make every process wait for one busy one.
+    # zlib keeps the interpreter lock below 5 kB (zlibmodule.c), and whoever holds
+    # the cell should: see `flock`.
     return zlib.crc32(payload, zlib.crc32(boot, sequence & 0xFFFFFFFF))
 
 

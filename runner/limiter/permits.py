@@ -123,7 +123,7 @@ class Permit:
     """Requests charged to the key in the window up to this one, it included."""
     key_tokens_before: int
     """Tokens, likewise."""
-    in_flight_tokens: int
-    """Tokens of this run under way at the grant, its own included."""
+    others_in_flight_tokens: int
+    """Tokens of this run under way at the grant, without its own."""
     stop: threading.Event = field(repr=False, compare=False)
     """The caller's own: a permit is worthless once it is set."""

@@ -148,7 +148,7 @@ def _correct_tokens(
 
     Upwards always. Downwards only on evidence, and by no more than this answer's
     own overcharge: the server must have counted less than we had charged when the
-    request was granted, even if nothing then under way had reached it.
+    request was granted, even if nothing else under way had reached it.
     """
     over = permit.want.tokens - usage.input_tokens - usage.output_tokens
     pairs = (
@@ -159,7 +159,7 @@ def _correct_tokens(
         for bucket, spacing in pairs:
             bucket.charge(-over, spacing, now_ns)
     elif used_tokens is not None:
-        unseen = permit.key_tokens_before - used_tokens - permit.in_flight_tokens
+        unseen = permit.key_tokens_before - used_tokens - permit.others_in_flight_tokens
         for bucket, spacing in pairs:
             if min(over, unseen) > 0:
                 at = (permit.granted_ns, now_ns)

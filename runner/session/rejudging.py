@@ -26,7 +26,7 @@ from runner.run_folder import INDEX, SUPERVISOR_SLOT
 from runner.session.changes import changed_config, identity_of
 from runner.supervisor.opened import holding
 from runner.task import Task, load_task
-from runner.worker.walk import result_json
+from runner.worker.result import result_json
 
 JUDGING = "judging answers"
 _ZERO = Decimal(0)

@@ -36,7 +36,7 @@ from runner.supervisor.heartbeat import write_heartbeat
 from runner.supervisor.opened import OpenRun
 from runner.supervisor.pulse import Pulse
 from runner.supervisor.signals import Signals
-from runner.worker.walk import result_json
+from runner.worker.result import result_json
 
 TICK_S = 0.1
 BEAT_S = 1.0

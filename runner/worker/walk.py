@@ -20,7 +20,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from runner.answers import read_answer
 from runner.checkpoint.entries import Attempt, Outcome, settled
@@ -37,7 +36,6 @@ from runner.records import (
     AttemptState,
     Failure,
     Item,
-    JsonObject,
     OutcomeState,
     Reply,
     Stop,
@@ -53,6 +51,7 @@ from runner.retrying import (
     retrying,
 )
 from runner.task import Task
+from runner.worker.result import result_json
 from runner.worker.wants import want_for
 
 _STOPS = {
@@ -319,32 +318,6 @@ class Walk:
         answer, attempt = self._answer or (None, None)
         response = answer and self._tools.task.result(self._item, answer)
         return result_json(outcome, response, answer, attempt, self._past)
-
-
-def result_json(
-    outcome: Outcome,
-    response: Any,
-    answer: Answer | None,
-    attempt: Attempt | None,
-    past: History,
-) -> bytes:
-    """The object that an exported line carries, as ASCII JSON.
-
-    ASCII, because an answer may hold a lone surrogate, which UTF-8 cannot.
-    """
-    cost_usd = past.cost_usd
-    result: JsonObject = {
-        "response": response,
-        "valid": outcome.state is OutcomeState.VALID,
-        "requests": outcome.requests,
-        "reason": outcome.reason,
-        "model": answer and answer.model,
-        "finish_reason": answer and answer.finish_reason,
-        "usage": past.usage.to_json(),
-        "cost_usd": None if cost_usd is None else format(cost_usd, "f"),
-        "request_id": attempt and attempt.request_id,
-    }
-    return json.dumps(result, separators=(",", ":")).encode("ascii")
 
 
 def _unsent(attempt: Attempt) -> Attempt:

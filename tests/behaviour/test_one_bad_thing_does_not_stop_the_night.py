@@ -30,7 +30,8 @@ def test_a_dead_account_stops_the_run_after_about_one_request_a_worker(
 
     assert process.returncode == 4, output
     assert len(bench.ledger()) <= 4 + 2
-    assert "resume" in output.splitlines()[-1]
+    assert "runner resume items" in output
+    assert output.count("\n") < 20, output
     assert bench.status()["items"]["pending"] == 300
 
     bench.scenario(**cure, latency=0.02)
@@ -101,7 +102,7 @@ def test_odd_servers_are_survived(make_bench: MakeBench, oddity: str) -> None:
     if oddity == "no_usage=1":
         assert bench.status()["unpriced"] == 60
         assert bench.status()["cost_usd"] is None
-        assert "unpriced" in output
+        assert "no price" in output or "unpriced" in output, output
 
 
 def test_start_pressed_again_sends_nothing(make_bench: MakeBench) -> None:
