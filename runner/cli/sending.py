@@ -83,7 +83,10 @@ def resume(name: str | None, given: ResumeOptions) -> int:
             retry_failed=again.retry_failed,
             retry_invalid=again.retry_invalid,
         )
-    return _nothing_to_do(before, run.status()) or code
+    if not _had_nothing_to_do(before, run.status()):
+        return code
+    _say("nothing was left to do: every item had its outcome before")
+    return ALL_VALID
 
 
 def _show_plan(config: RunConfig) -> int:
@@ -147,8 +150,15 @@ def _announce(run: api.Run, state_dir: Path, prices: PriceBook | None) -> None:
 
 
 def _work(run: api.Run, state_dir: Path, **wishes: Any) -> int:
-    with display.Screen(sys.stderr) as screen:
-        finish = run.work(on_status=screen.show, on_progress=screen.progress, **wishes)
+    try:
+        with display.Screen(sys.stderr) as screen:
+            show, progress = screen.show, screen.progress
+            finish = run.work(on_status=show, on_progress=progress, **wishes)
+    except KeyboardInterrupt:
+        # Before the first request, or while files are written: both can be repeated.
+        again = command_line("resume", run.name, state_dir)
+        _say(f"interrupted: nothing that was answered is lost; {again} goes on")
+        return INTERRUPTED
     _close(run, finish, state_dir)
     return exit_code(finish)
 
@@ -185,12 +195,8 @@ def _note_other_server(config: RunConfig, told: str | None) -> None:
         _say(f"note: {BASE_URL_VARIABLE} is {variable}, but this run asks {url}")
 
 
-def _nothing_to_do(before: RunStatus, after: RunStatus) -> int | None:
-    """0 with a word, where a finished run was resumed and nothing was left."""
-    if before.pending or before.totals != after.totals:
-        return None
-    _say("nothing was left to do: every item had its outcome before")
-    return ALL_VALID
+def _had_nothing_to_do(before: RunStatus, after: RunStatus) -> bool:
+    return not before.pending and before.totals == after.totals
 
 
 def _is_terminal(stream: Any) -> bool:

@@ -1,0 +1,129 @@
+"""Every option that makes no sense: exit 2, one line, before anything happens."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_stage import KEY
+
+from runner.cli import main
+
+Refuse = Callable[[list[str]], str]
+START = ["start", "articles.jsonl", "--prompt", "{{text}}", "--model", "gpt-x"]
+
+_NUMBERS = ("0", "-1", "abc", "", "nan", "inf", "1.5", "1e3", "9" * 30, "٣", "0x10")
+_WHOLE = ("--rpm", "--tpm", "--workers", "--threads", "--max-requests", "--limit")
+_TIMES = ("0", "-1", "abc", "", "nan", "inf", "1e3", "6 weeks", "9" * 30, "1h-5m")
+_MONEY = ("0", "-1", "abc", "", "nan", "inf", "1e3", "9" * 30, "5€", "1,50", "0.00")
+_SIZES = ("-1", "abc", "", "nan", "inf", "1e3", "2 XiB", "9" * 30, "GiB")
+
+_NONSENSE = [
+    *[(option, value) for option in _WHOLE for value in _NUMBERS],
+    *[(option, v) for option in ("--timeout", "--give-up-after") for v in _TIMES],
+    *[("--max-cost", value) for value in _MONEY],
+    *[("--min-free", value) for value in _SIZES],
+    ("--endpoint", "completions"),
+    ("--endpoint", ""),
+    ("--on-bad-line", "ignore"),
+    ("--choices", "a,,b"),
+    ("--choices", "a,a"),
+    ("--choices", " "),
+    ("--param", "temperature"),
+    ("--param", "=1"),
+    ("--param", "stop=text"),
+    ("--param", "temperature=NaN"),
+    ("--param", "temperature=1e999"),
+    ("--param", "a={"),
+    ("--price", "gpt-x"),
+    ("--price", "gpt-x=1"),
+    ("--price", "gpt-x=-1,0,1"),
+    ("--price", "gpt-x=nan,0,1"),
+    ("--out", ""),
+    ("--name", ""),
+    ("--result-key", " "),
+    ("--id-field", ""),
+    ("--state-dir", ""),
+    ("--prompt-file", ""),
+    ("--scenario", "latency=-1"),
+    ("--scenario", "no_such_setting=1"),
+]
+
+
+@pytest.mark.parametrize(("option", "value"), _NONSENSE)
+def test_nonsense_is_refused_in_one_line_that_names_the_option(
+    refuse: Refuse, option: str, value: str
+) -> None:
+    assert option in refuse([*START, f"{option}={value}"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["start"], "missing argument 'ITEMS'"),
+        (["start", "a", "b"], "extra argument"),
+        ([*START, "--no-such"], "no such option: --no-such"),
+        ([*START, "--rpm"], "--rpm"),
+        (["strat"], "Did you mean 'start'"),
+        (["show", "articles"], "missing argument 'ITEM'"),
+        (["export", "--format", "csv"], "jsonl, batch"),
+        (["resume", "--rpm", "0"], "--rpm"),
+        (["rejudge", "--choices", "a,a"], "--choices"),
+        ([*START, "--prompt-file", "p.txt"], "--prompt and --prompt-file"),
+        ([*START, "--task", "t.py"], "--prompt and --task"),
+        ([*START, "--param", "a=1", "--param", "a=2"], "--param a is given twice"),
+        ([*START, "--simulate", "--base-url", "http://x/v1"], "--base-url"),
+        ([*START, "--api-key-env", "A", "--api-key-file", "b"], "keep one of them"),
+        (["resume", "--api-key-env", "A", "--api-key-file", "b"], "keep one of them"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_one_line(
+    refuse: Refuse, arguments: list[str], words: str
+) -> None:
+    assert words in refuse(arguments)
+
+
+def test_a_string_without_quotes_is_shown_with_them(refuse: Refuse) -> None:
+    assert """--param 'stop="end"'""" in refuse([*START, "--param", "stop=end"])
+
+
+@pytest.mark.parametrize("form", [["--api-key", KEY], [f"--api-key={KEY}"]])
+@pytest.mark.parametrize("command", [START, ["resume"]])
+def test_a_key_given_as_an_option_is_refused_and_the_reason_said(
+    refuse: Refuse, command: list[str], form: list[str]
+) -> None:
+    said = refuse([*command, *form])
+    assert "list of processes" in said
+    assert "--api-key-file" in said
+    assert KEY not in said
+
+
+def test_a_key_behind_a_mistyped_option_is_not_repeated(refuse: Refuse) -> None:
+    for form in ([f"--apikey={KEY}"], ["--key", KEY], [f"--api-kye={KEY}"]):
+        assert KEY not in refuse([*START, *form])
+
+
+def test_without_a_key_all_ways_to_give_one_are_named(
+    refuse: Refuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    said = refuse(START)
+    for way in ("OPENAI_API_KEY", "--api-key-env", "--api-key-file", "--simulate"):
+        assert way in said
+
+
+def test_a_key_file_that_others_can_read_is_refused(
+    refuse: Refuse, tmp_path: Path
+) -> None:
+    path = tmp_path / "key"
+    path.write_text(KEY)
+    path.chmod(0o644)
+    said = refuse([*START, "--api-key-file", str(path)])
+    assert f"chmod 600 {path}" in said
+    assert KEY not in said
+
+
+def test_without_a_command_the_help_is_shown(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert 2 == main([])
+    assert "start" in capfd.readouterr().err
