@@ -6,6 +6,7 @@ summary or with the line that goes on.
 Floor: cli. Knows api and display.
 """
 
+import dataclasses
 import os
 import sys
 from decimal import Decimal
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import api, display
-from runner.api_records import Finish, Plan
+from runner.api_records import Changes, Finish, Plan
 from runner.cli.bundles import ResumeOptions, StartOptions
 from runner.cli.commanding import command_line
 from runner.cli.configuring import (
@@ -30,6 +31,7 @@ from runner.config import RunConfig
 from runner.exit_codes import ALL_VALID, INTERRUPTED, USAGE, exit_code
 from runner.pricing import PriceBook
 from runner.records import RunState, RunStatus
+from runner.session.changes import changed_config
 
 ASK_ABOVE_USD = Decimal(10)
 """A run that may cost more is asked about, on a terminal, without --max-cost."""
@@ -51,39 +53,28 @@ def start(items: Path, given: StartOptions) -> int:
         except KeyboardInterrupt:
             _say("interrupted: no run was created, nothing was sent")
             return INTERRUPTED
-        _announce(run, given.place.state_dir, PriceBook.for_service(run.config.service))
-        return _work(run, given.place.state_dir, api_key=key)
+        state_dir, config = given.place.state_dir, run.config
+        prices = PriceBook.for_service(config.service).describe()
+        _announce(run, config, state_dir, prices)
+        return _work(run, state_dir, api_key=key)
 
 
 def resume(name: str | None, given: ResumeOptions) -> int:
     """Go on with a run; the exit code."""
-    changes = changes_of(given)
+    changes, state_dir = changes_of(given), given.place.state_dir
     check_key_source(given.key)
-    state_dir, again = given.place.state_dir, given.again
     run = api.Run.open(name, state_dir)
-    check_simulator(run.config.service)
-    key = key_for(run.config.service, given.key)
-    _warn(run.config)
-    _note_other_server(run.config, changes.base_url)
-    before = run.status()
+    config, before = _as_told(run.config, changes), run.status()
+    check_simulator(config.service)
+    key = key_for(config.service, given.key)
+    _warn(config)
+    _note_other_server(config, changes.base_url)
     with keeping_secret(key):
-        _announce(run, state_dir, None)
-        unresolved = run.unresolved()
-        if unresolved.count and before.state not in (
-            RunState.RUNNING,
-            RunState.DRAINING,
-        ):
-            _say(display.unresolved_words(unresolved))
-        code = _work(
-            run,
-            state_dir,
-            api_key=key,
-            changes=changes,
-            accept_changes=again.accept_changes,
-            retry_failed=again.retry_failed,
-            retry_invalid=again.retry_invalid,
-        )
-    if not _had_nothing_to_do(before, run.status()):
+        _announce(run, config, state_dir)
+        _tell_unresolved(run, before)
+        wishes = dataclasses.asdict(given.again)
+        code = _work(run, state_dir, api_key=key, changes=changes, **wishes)
+    if before.pending or before.totals != run.status().totals:
         return code
     _say("nothing was left to do: every item had its outcome before")
     return ALL_VALID
@@ -134,19 +125,35 @@ def _created(config: RunConfig, given: StartOptions) -> api.Run:
         )
 
 
-def _announce(run: api.Run, state_dir: Path, prices: PriceBook | None) -> None:
-    config = run.config
+def _announce(
+    run: api.Run, config: RunConfig, state_dir: Path, price_source: str | None = None
+) -> None:
     _say(
         display.announced(
             display.Announcement(
                 config=config,
                 status=run.status(),
                 proxy=proxy_of(config.service.base_url),
-                price_source=prices.describe() if prices else None,
+                price_source=price_source,
                 watch_command=command_line("status", run.name, state_dir, "--watch"),
             )
         )
     )
+
+
+def _as_told(config: RunConfig, changes: Changes) -> RunConfig:
+    """What this session goes by; a limit is that of one session only."""
+    config = changed_config(config, changes)
+    pacing = dataclasses.replace(config.pacing, limit=changes.limit)
+    return dataclasses.replace(config, pacing=pacing)
+
+
+def _tell_unresolved(run: api.Run, status: RunStatus) -> None:
+    """Say what may be paid twice, before anything is sent."""
+    is_at_work = status.state in (RunState.RUNNING, RunState.DRAINING)
+    unresolved = run.unresolved()
+    if unresolved.count and not is_at_work:
+        _say(display.unresolved_words(unresolved))
 
 
 def _work(run: api.Run, state_dir: Path, **wishes: Any) -> int:
@@ -193,10 +200,6 @@ def _note_other_server(config: RunConfig, told: str | None) -> None:
     is_simulated = config.service.scenario is not None
     if variable and told is None and not is_simulated and variable != url:
         _say(f"note: {BASE_URL_VARIABLE} is {variable}, but this run asks {url}")
-
-
-def _had_nothing_to_do(before: RunStatus, after: RunStatus) -> bool:
-    return not before.pending and before.totals == after.totals
 
 
 def _is_terminal(stream: Any) -> bool:

@@ -138,11 +138,15 @@ def test_a_bug_of_ours_is_a_traceback_without_the_key(
     assert KEY not in said
 
 
+@pytest.mark.parametrize("kind", [ZeroDivisionError, _WorkerBug])
 def test_a_key_of_an_odd_shape_is_kept_out_of_a_bug_too(
-    stage: Stage, capfd: Captured, monkeypatch: pytest.MonkeyPatch
+    stage: Stage,
+    capfd: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Exception],
 ) -> None:
     monkeypatch.setenv("MINE", "odd/looking+key=")
-    stage.raises = ZeroDivisionError("with odd/looking+key= in it")
+    stage.raises = kind("with odd/looking+key= in it")
     assert 1 == main([*START, "--api-key-env", "MINE"])
     assert "odd/looking" not in capfd.readouterr().err
 
@@ -247,6 +251,17 @@ def test_a_resume_keeps_to_its_server_and_says_so(
         " https://one.example/v1"
     ) in said
     assert stage.given("work")["changes"].base_url is None
+
+
+def test_a_resume_announces_the_limits_it_was_told_anew(
+    stage: Stage, capfd: Captured
+) -> None:
+    stage.config = a_config(pacing=Pacing(rpm=100, tpm=5_000, limit=3))
+    main(["resume", "--rpm", "700", "--base-url", "http://api.example.com/v1"])
+    said = capfd.readouterr().err
+    assert "700 requests/min, 5,000 tokens/min" in said
+    assert "(--limit)" not in said
+    assert "http://api.example.com/v1 is not encrypted" in said
 
 
 class _Keyboard:

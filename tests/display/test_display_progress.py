@@ -3,6 +3,8 @@
 import io
 import os
 import pty
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -224,6 +226,32 @@ def test_a_terminal_that_takes_nothing_holds_up_nobody(
             screen.show(a_status())
     assert [] == painter.painted
     blocked.set()
+
+
+_STUCK = """
+import threading
+from runner.display.screen import Screen
+
+class Stuck:
+    def prepare(self, doing):
+        print("stuck", flush=True)
+        threading.Event().wait()
+
+with Screen(None, Stuck()) as screen:
+    screen.progress("reading items", 1, 2)
+print("over")
+"""
+
+
+def test_a_terminal_that_takes_nothing_does_not_keep_the_process() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _STUCK],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert "stuck\nover\n" == done.stdout
 
 
 def test_a_bug_in_the_painting_is_logged_and_costs_nothing(
