@@ -41,7 +41,8 @@ def demo(extra: list[str]) -> None:
 def test(extra: list[str]) -> None:
     """Run the tests."""
     prepare("dev")
-    call("pytest", *extra)
+    # Most tests of whole runs wait for a simulated server: four at a time.
+    call("pytest", "-n", "4", *extra)
 
 
 def lint(extra: list[str]) -> None:

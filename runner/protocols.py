@@ -27,6 +27,8 @@ class WorkerSettings:
     key_cell: Path
     """The limiter's cell of this key, shared with other runs."""
     config: RunConfig
+    task_digest: str
+    """Of the task as the session began with it; its files may change since."""
 
 
 @dataclass(frozen=True, slots=True)

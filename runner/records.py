@@ -337,7 +337,7 @@ class StopKind(StrEnum):
     WORKERS = "workers"
     """Workers died again and again before they were ready."""
     ITEMS = "items"
-    """The items file changed while the run was reading it."""
+    """The items file, or the task, changed while the run was using it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

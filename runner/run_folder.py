@@ -8,6 +8,7 @@ from pathlib import Path
 INDEX = "items.index"
 HEARTBEAT = "heartbeat.json"
 REJECTED = "rejected.jsonl"
+EXPORTS = "exports.json"
 LOG = "runner.log"
 LEDGER = "simulator-ledger.jsonl"
 LIMITS = "limits.cell"

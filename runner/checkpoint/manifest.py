@@ -42,8 +42,6 @@ class Manifest:
     shards: tuple[int, ...] = ()
     marks: dict[int, int] = field(default_factory=dict)
     """Attempts a shard had at least: fewer in it means an old copy."""
-    outputs: dict[str, JsonObject] = field(default_factory=dict)
-    """Files this run wrote, by path: size and modification time."""
 
     def save(self, run_folder: Path) -> None:
         """Replace the manifest durably."""
@@ -62,7 +60,6 @@ class Manifest:
                 "next_number": self.next_number,
                 "shards": list(self.shards),
                 "marks": {str(slot): mark for slot, mark in self.marks.items()},
-                "outputs": self.outputs,
             },
         )
 

@@ -28,7 +28,7 @@ def changed_config(config: RunConfig, changes: Changes | None) -> RunConfig:
     pacing = {n: v for n, v in told.items() if n in _PACE}
     return dataclasses.replace(
         config,
-        pacing=dataclasses.replace(config.pacing, **{"limit": None, **pacing}),
+        pacing=dataclasses.replace(config.pacing, **pacing),
         task=_changed_task(config.task, told),
         service=_changed_service(config.service, told),
     )

@@ -5,19 +5,22 @@ Floor: the run.
 
 import contextlib
 import dataclasses
+import json
 import time
 from pathlib import Path
 
 from runner.api_records import Progress
-from runner.checkpoint.locks import RunLock, is_worked_on
+from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.config import default_output
-from runner.errors import RunLocked
+from runner.durable import write_json
+from runner.errors import StateDamaged
 from runner.finalizer import check_targets, export, written_now
 from runner.itemfile import ItemIndex, ItemReader
 from runner.pricing import PriceBook
-from runner.run_folder import INDEX
+from runner.records import JsonObject
+from runner.run_folder import EXPORTS, INDEX
 from runner.summary import Summary
 from runner.supervisor.heartbeat import read_status
 
@@ -45,9 +48,8 @@ def export_run(
             result_key=output.result_key,
         )
     output = dataclasses.replace(output, overwrite=output.overwrite or overwrite)
-    check_targets(
-        output, items_path=manifest.config.items_path, written=manifest.outputs
-    )
+    written = files_of_ours(run_folder)
+    check_targets(output, items_path=manifest.config.items_path, written=written)
     status = read_status(run_folder)
     index = ItemIndex.open(run_folder / INDEX)
     with contextlib.ExitStack() as opened:
@@ -80,20 +82,17 @@ def export_run(
             on_progress=on_progress
             and (lambda done, total: on_progress(WRITING, done, total)),
         )
-    _remember(run_folder, {**manifest.outputs, **written_now(output)})
+    # Apart from the manifest, which a running session holds and rewrites.
+    write_json(run_folder / EXPORTS, {**written, **written_now(output)})
     return summary
 
 
-def _remember(run_folder: Path, outputs: dict[str, dict[str, object]]) -> None:
-    """Note what was written as ours, unless a session is holding the manifest."""
+def files_of_ours(run_folder: Path) -> dict[str, JsonObject]:
+    """Files this run wrote, by path: they may be replaced without asking."""
     try:
-        lock = RunLock(run_folder, time.time())
-    except RunLocked:
-        # A running session rewrites the manifest; these files count as foreign
-        # then, which at worst asks for --overwrite.
-        return
-    try:
-        changed = dataclasses.replace(Manifest.load(run_folder), outputs=outputs)
-        changed.save(run_folder)
-    finally:
-        lock.release()
+        stored: dict[str, JsonObject] = json.loads((run_folder / EXPORTS).read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise StateDamaged(f"{run_folder / EXPORTS} cannot be read: {error}") from error
+    return stored

@@ -14,6 +14,7 @@ from pathlib import Path
 from runner.config import Price, RunConfig, Service
 from runner.errors import UsageError
 from runner.run_folder import LEDGER
+from runner.simulator import PRICES, LaunchError, ScenarioError, launch
 
 _SEED = 1
 
@@ -22,8 +23,6 @@ def simulated_service(service: Service) -> Service:
     """The service with the simulator's own price table, where it is embedded."""
     if service.scenario is None:
         return service
-    from runner.simulator.prices import PRICES  # noqa: PLC0415 - only when simulating
-
     prices = {
         model: Price(input_usd=price[0], cached_input_usd=price[1], output_usd=price[2])
         for model, price in PRICES.items()
@@ -41,12 +40,9 @@ def server_for(run_folder: Path, config: RunConfig) -> Iterator[RunConfig]:
         yield config
         return
     try:
-        from runner.simulator import launch  # noqa: PLC0415 - an optional extra
-    except ImportError as error:
-        raise UsageError(
-            "the simulator is not installed", "pip install 'runner[simulator]'"
-        ) from error
-    simulator = launch(scenario, run_folder / LEDGER, _SEED)
+        simulator = launch(scenario, run_folder / LEDGER, _SEED)
+    except (LaunchError, ScenarioError) as error:
+        raise UsageError(f"the simulator does not start: {error}") from error
     try:
         service = dataclasses.replace(config.service, base_url=simulator.base_url)
         yield dataclasses.replace(config, service=service)

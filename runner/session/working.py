@@ -14,13 +14,14 @@ from runner import engines
 from runner.api_records import Changes, Finish, Progress
 from runner.checkpoint.manifest import Manifest
 from runner.clock import Clock
+from runner.config import RunConfig
 from runner.errors import RunChanged
 from runner.finalizer import check_targets
 from runner.itemfile import ItemIndex, digest_of
 from runner.records import OutcomeState, RunState, RunStatus, Stop
-from runner.run_folder import INDEX, LOG
+from runner.run_folder import INDEX, LOG, REJECTED
 from runner.session.changes import changed_config, check_unchanged, identity_of
-from runner.session.exporting import export_run
+from runner.session.exporting import export_run, files_of_ours
 from runner.session.simulating import server_for
 from runner.session.survey import Survey
 from runner.supervisor.concurrency import check_descriptors
@@ -105,10 +106,12 @@ def _updated(
     on_progress: Progress | None,
 ) -> Manifest:
     """The manifest with what was told anew; RunChanged if that is not accepted."""
-    config = changed_config(manifest.config, wishes.changes)
+    config = changed_config(_without_old_limit(manifest), wishes.changes)
     identity = identity_of(config)
     check_unchanged(manifest.identity, identity, accept=wishes.accept_changes)
-    check_targets(config.output, items_path=config.items_path, written=manifest.outputs)
+    check_targets(
+        config.output, items_path=config.items_path, written=files_of_ours(run_folder)
+    )
     changed = dataclasses.replace(manifest, config=config, identity=identity)
     if digest_of(config.items_path).sha256 != manifest.items_sha256:
         changed = _with_items(run_folder, changed, wishes, on_progress)
@@ -117,6 +120,16 @@ def _updated(
     if changed != manifest:
         changed.save(run_folder)
     return changed
+
+
+def _without_old_limit(manifest: Manifest) -> RunConfig:
+    """A limit is for one session; one without shards is only about to begin it."""
+    config = manifest.config
+    if not manifest.shards:
+        return config
+    return dataclasses.replace(
+        config, pacing=dataclasses.replace(config.pacing, limit=None)
+    )
 
 
 def _resurvey_if_needed(
@@ -142,11 +155,10 @@ def _with_items(
     on_progress: Progress | None,
 ) -> Manifest:
     before = ItemIndex.open(run_folder / INDEX)
-    survey = Survey(manifest.config)
-    found = survey.scan(
-        folder=run_folder if wishes.accept_changes else None,
-        known=before,
-        on_progress=on_progress,
+    scratch = run_folder / "items.new"
+    scratch.mkdir(0o700, exist_ok=True)
+    found = Survey(manifest.config).scan(
+        folder=scratch, known=before, on_progress=on_progress
     )
     difference = before.difference(found.index)
     if not wishes.accept_changes and not difference.is_none:
@@ -159,7 +171,10 @@ def _with_items(
             "go on with --accept-changes (changed and new items are asked, removed"
             " ones are left out), or put the file back",
         )
+    # The index last: it is what makes the new lines count.
+    (scratch / REJECTED).replace(run_folder / REJECTED)
     found.index.save(run_folder / INDEX)
+    scratch.rmdir()
     return dataclasses.replace(
         manifest,
         items=len(found.index),

@@ -165,7 +165,7 @@ class Supervisor:
         self._watch()
         if not self._draining:
             self._feed()
-        self._beat(RunState.DRAINING if self._draining else RunState.RUNNING)
+        self._beat(RunState.DRAINING if self._stop else RunState.RUNNING)
 
     def _is_over(self) -> bool:
         return self._draining and not any(s.is_alive for s in self._slots.values())
@@ -308,6 +308,7 @@ class Supervisor:
             threads=threads,
             key_cell=self._run.place.key_cell,
             config=self._run.config,
+            task_digest=self._run.task_digest,
         )
         self._engine.start(settings, self._run.api_key)
 

@@ -27,6 +27,7 @@ from runner.records import JsonObject, OutcomeState, Stop, Totals
 from runner.run_folder import INDEX, SUPERVISOR_SLOT
 from runner.supervisor.backlog import Backlog
 from runner.supervisor.concurrency import Concurrency, concurrency_for
+from runner.task import identity_digest
 from runner.worker.wants import ceilings_of, place_of
 
 _MOST_KEPT_FREE_BYTES = 1 << 30
@@ -68,6 +69,7 @@ class OpenRun:
         self.manifest = manifest.with_shard(run_folder, SUPERVISOR_SLOT)
         self.config = config
         """The manifest's, but for where an embedded simulator listens now."""
+        self.task_digest = identity_digest(config.task)
         self.api_key = api_key
         self.clock = clock
         self.started_unix_s = clock.unix_s()

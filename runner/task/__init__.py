@@ -7,9 +7,16 @@ Floor: rooms. The one door to jsonschema (schema) and regex (patterns); user
 code is only ever run from here (taskfile, usercode).
 """
 
-from runner.task.identity import identity
+from runner.task.identity import identity, identity_digest
 from runner.task.loading import load_task
 from runner.task.protocol import Task
 from runner.task.spec import read_prompt, read_schema
 
-__all__ = ["Task", "identity", "load_task", "read_prompt", "read_schema"]
+__all__ = [
+    "Task",
+    "identity",
+    "identity_digest",
+    "load_task",
+    "read_prompt",
+    "read_schema",
+]

@@ -6,6 +6,7 @@ reads and packages it uses are beyond our sight. Floor: rooms.
 """
 
 import ast
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,12 @@ def identity(spec: TaskSpec) -> dict[str, str]:
             read.
     """
     return dict(_parts(completed(spec)))
+
+
+def identity_digest(spec: TaskSpec) -> str:
+    """A short text that differs as soon as anything of the task does."""
+    text = json.dumps(identity(spec), sort_keys=True).encode("ascii")
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 def _parts(spec: TaskSpec) -> Iterator[tuple[str, str]]:

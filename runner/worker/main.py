@@ -21,14 +21,14 @@ from runner.checkpoint.reading import ShardReader
 from runner.checkpoint.shard import Shard
 from runner.client import Client, ClientSettings
 from runner.clock import Clock, SystemClock
-from runner.errors import ItemFileError, RunnerError, StoreError
+from runner.errors import ItemFileError, RunnerError, StoreError, TaskError
 from runner.itemfile import ItemIndex, ItemReader
 from runner.limiter import Limiter
 from runner.pricing import PriceBook
 from runner.protocols import Channel, WorkerSettings
 from runner.records import JsonObject, Stop, StopKind
 from runner.run_folder import INDEX
-from runner.task import load_task
+from runner.task import Task, identity_digest, load_task
 from runner.worker.outbox import Outbox
 from runner.worker.walk import Ending, Tools, Walk
 from runner.worker.wants import ceilings_of, place_of
@@ -246,7 +246,7 @@ def _open_tools(
     return Tools(
         run_id=settings.run_id,
         slot=settings.slot,
-        task=load_task(config.task, config.items_path),
+        task=_unchanged_task(settings),
         limiter=limiter,
         shard=shard,
         client=client,
@@ -259,7 +259,19 @@ def _open_tools(
     )
 
 
+def _unchanged_task(settings: WorkerSettings) -> Task:
+    """The task; TaskError if its files are not those the session began with."""
+    spec = settings.config.task
+    if identity_digest(spec) != settings.task_digest:
+        raise TaskError(
+            "the task changed while the run was using it",
+            "put it back, or go on with --accept-changes",
+        )
+    return load_task(spec, settings.config.items_path)
+
+
 def _kind_of(error: RunnerError) -> StopKind:
     if isinstance(error, StoreError):
         return StopKind.STORE
-    return StopKind.ITEMS if isinstance(error, ItemFileError) else StopKind.WORKERS
+    is_input = isinstance(error, ItemFileError | TaskError)
+    return StopKind.ITEMS if is_input else StopKind.WORKERS

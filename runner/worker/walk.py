@@ -55,8 +55,14 @@ from runner.worker.result import result_json
 from runner.worker.wants import want_for
 
 _STOPS = {
-    RefusalKind.BUDGET: StopKind.BUDGET,
-    RefusalKind.GIVEN_UP: StopKind.OUTAGE,
+    RefusalKind.BUDGET: (
+        StopKind.BUDGET,
+        "`runner resume` with a higher --max-cost goes on",
+    ),
+    RefusalKind.GIVEN_UP: (
+        StopKind.OUTAGE,
+        "`runner resume` once the server answers again",
+    ),
 }
 
 
@@ -281,7 +287,8 @@ class Walk:
             return PENDING
         if refusal.kind is RefusalKind.TOO_LARGE:
             return Step(finish=OutcomeState.FAILED, reason=refusal.message)
-        return Step(stop=Stop(kind=_STOPS[refusal.kind], message=refusal.message))
+        kind, hint = _STOPS[refusal.kind]
+        return Step(stop=Stop(kind=kind, message=refusal.message, hint=hint))
 
     def _ending(self, step: Step) -> Ending:
         verdicts = tuple(self._verdicts)

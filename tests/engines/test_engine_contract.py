@@ -19,6 +19,7 @@ from runner.limiter import begin_session
 from runner.protocols import Died, Engine, Event, Said, WorkerSettings
 from runner.session.starting import create_run
 from runner.simulator import Simulator, launch
+from runner.task import identity_digest
 from runner.worker.wants import ceilings_of, place_of
 
 
@@ -70,6 +71,7 @@ def settings(tmp_path: Path, simulator: Simulator) -> WorkerSettings:
         threads=4,
         key_cell=key_cell,
         config=manifest.config,
+        task_digest=identity_digest(manifest.config.task),
     )
 
 
