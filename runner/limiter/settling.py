@@ -169,9 +169,14 @@ def _correct_tokens(
 def _slow_everybody(
     key: KeyState, ended: Ended, kind: FailureKind, said: Said, now_ns: int
 ) -> None:
-    """Pause the whole fleet, and go on slower where pausing is not enough."""
+    """Pause the whole fleet, and go on slower where pausing is not enough.
+
+    Refused again with no answer between, the pause grows. Refused again although
+    there were answers, it is the pace that is too fast.
+    """
     pause, permit = key.pause, ended.permit
     latest_ns = max(pause.until_ns, pause.round_ns)
+    measured = key.requests.window.per_minute(now_ns, latest_ns)
     is_repeated = latest_ns > 0 and now_ns - latest_ns < _REPEATED_WITHIN_NS
     asked_s = said.retry_after_s
     if asked_s is None:
@@ -181,7 +186,6 @@ def _slow_everybody(
     )
     if not is_new or key.day.until_ns > now_ns:
         return
-    measured = key.requests.window.per_minute(now_ns)
     if kind is FailureKind.SLOW_DOWN:
         key.cut.cut(
             by=_SLOW_DOWN_TO,
@@ -189,7 +193,7 @@ def _slow_everybody(
             measured_per_minute=measured,
             now_ns=now_ns,
         )
-    elif is_repeated and _knew_better(key, permit):
+    elif is_repeated and pause.rounds == 1 and _knew_better(key, permit):
         key.cut.cut(
             by=_REPEATED_TO,
             growth=_REPEATED_GROWTH,

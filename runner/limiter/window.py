@@ -86,9 +86,13 @@ class Window:
                 tat_ns = max(tat_ns, (index + 1) * SLICE_NS) + cost_ns(amount)
         return tat_ns
 
-    def per_minute(self, at_ns: int) -> float:
-        """Measured rate over the last minute, or since the first grant in it."""
-        oldest = max((at_ns - WINDOW_NS) // SLICE_NS, self.head - SLICES + 1)
+    def per_minute(self, at_ns: int, since_ns: int = 0) -> float:
+        """Measured rate over the last minute, or since the first grant in it.
+
+        `since_ns`: the end of a pause, which would otherwise be measured as well.
+        """
+        oldest = max(at_ns - WINDOW_NS, since_ns) // SLICE_NS
+        oldest = max(oldest, self.head - SLICES + 1)
         amount, first = 0, self.head
         for index in range(self.head, oldest - 1, -1):
             if self.counts[index % SLICES]:

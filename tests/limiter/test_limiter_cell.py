@@ -7,12 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from limiter_fakes import FakeClock, granted, limiter_in, place_in, want
+from limiter_fakes import FakeClock, failure, granted, limiter_in, place_in, want
 
 from runner.errors import StateDamaged, UsageError
 from runner.limiter import (
     LimiterPlace,
-    Permit,
     RunCeilings,
     begin_session,
     key_cell_path,
@@ -20,6 +19,7 @@ from runner.limiter import (
 )
 from runner.limiter import cell as cells
 from runner.limiter.cell import Cell
+from runner.records import FailureKind
 
 FIRST_AT = 4096
 
@@ -248,14 +248,19 @@ def test_a_place_survives_json(tmp_path: Path) -> None:
 
 
 def test_a_new_session_keeps_the_pace_and_forgets_the_outage(tmp_path: Path) -> None:
+    """And asks one question first again: the key may have been changed."""
     clock, ceilings = FakeClock(), RunCeilings(rpm=5)
     before = limiter_in(tmp_path, clock, ceilings=ceilings)
-    last_s = granted(before).granted_s
+    before.answered(granted(before), {}, None, None)
+    permits = [granted(before) for _ in range(3)]
+    for permit in permits:
+        before.failed(permit, failure(FailureKind.SERVER), {}, Decimal(0))
     begin_session(place_in(tmp_path), ceilings, {}, clock)
     after = limiter_in(tmp_path, clock, ceilings=ceilings)
     permit = granted(after)
-    assert permit.granted_s >= last_s + 12
-    assert isinstance(permit, Permit)
+    assert permit.granted_s >= permits[-1].granted_s + 12
+    assert not permit.is_probe
+    assert after.pace().waiting_for == "the first answer"
 
 
 def test_a_dead_worker_frees_its_line(tmp_path: Path) -> None:

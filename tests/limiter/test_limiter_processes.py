@@ -57,6 +57,7 @@ def spend(folder: Path, slot: int, cap: str) -> None:
             return
         os.write(sent, b"x")
         limiter.answered(permit, {}, None, CENT)
+        time.sleep(0.001)
 
 
 def write_for_ever(path: Path) -> None:
@@ -100,7 +101,7 @@ def wait_for(path: Path) -> None:
 def test_processes_never_lose_or_double_a_count(tmp_path: Path) -> None:
     clock = SystemClock()
     begin_session(place_in(tmp_path), RunCeilings(), {}, clock)
-    until_s = time.monotonic() + 2.0
+    until_s = time.monotonic() + 1.5
     workers = [
         SPAWN.Process(target=ask_for_a_while, args=(tmp_path, slot, None, until_s))
         for slot in (1, 2, 3)
@@ -119,7 +120,7 @@ def test_processes_never_lose_or_double_a_count(tmp_path: Path) -> None:
 
 def test_processes_share_one_pace(tmp_path: Path) -> None:
     begin_session(place_in(tmp_path), RunCeilings(), {}, SystemClock())
-    until_s = time.monotonic() + 2.5
+    until_s = time.monotonic() + 1.8
     workers = [
         SPAWN.Process(target=ask_for_a_while, args=(tmp_path, slot, 6000, until_s))
         for slot in (1, 2, 3)
@@ -137,7 +138,7 @@ def test_processes_share_one_pace(tmp_path: Path) -> None:
 
 def test_the_cap_holds_to_the_cent_through_random_kills(tmp_path: Path) -> None:
     """A killed worker's line is rebuilt from what it wrote down, at its worst."""
-    cap, clock = "40", SystemClock()
+    cap, clock = "10", SystemClock()
     begin_session(place_in(tmp_path), RunCeilings(max_cost_usd=Decimal(cap)), {}, clock)
 
     def worker(slot: int) -> BaseProcess:
@@ -150,9 +151,10 @@ def test_the_cap_holds_to_the_cent_through_random_kills(tmp_path: Path) -> None:
     draw, kills = random.Random(3), 0
     for _ in range(4):
         victims = [worker(1), worker(2)]
-        before = sent(1)
+        enough = sent(1) + sent(2) + 40
         with running(*victims):
-            while sent(1) < before + 20:
+            while sent(1) + sent(2) < enough:
+                assert any(victim.is_alive() for victim in victims)
                 time.sleep(0.002)
             time.sleep(draw.uniform(0, 0.02))
             kills += sum(victim.is_alive() for victim in victims)
@@ -164,12 +166,12 @@ def test_the_cap_holds_to_the_cent_through_random_kills(tmp_path: Path) -> None:
             survivor.join(60)
     assert 8 == kills
     assert [0, 0] == [survivor.exitcode for survivor in last]
-    assert 4000 == sent(1) + sent(2)
+    assert 1000 == sent(1) + sent(2)
 
 
 def test_a_writer_killed_at_any_moment_leaves_a_whole_copy(tmp_path: Path) -> None:
     path, draw = tmp_path / "a.cell", random.Random(5)
-    cell, last = Cell(path, BLOCK), b""
+    cell = Cell(path, BLOCK)
     for _ in range(6):
         writer = SPAWN.Process(target=write_for_ever, args=(path,))
         with running(writer):
@@ -187,8 +189,6 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_copy(tmp_path: Path) -> No
         cell.unlock()
         assert payload
         assert BLOCK == payload.count(payload[0])
-        assert payload != last
-        last = payload
 
 
 def test_a_stopped_holder_is_named_and_a_killed_one_is_forgotten(
@@ -245,6 +245,22 @@ def test_a_thousand_threads_at_five_a_minute_go_home_within_two_seconds(
     assert time.monotonic() - began_s < 2
     assert 1000 == len(got)
     assert not any(isinstance(one, Permit) for one in got)
+
+
+def test_someone_in_line_goes_home_on_a_stop_of_its_own(tmp_path: Path) -> None:
+    limiter = Limiter(place_in(tmp_path), RunCeilings(rpm=1), SystemClock())
+    never, mine, got = threading.Event(), threading.Event(), []
+    limiter.answered(_permit(limiter, never), {}, None, None)
+    head = threading.Thread(target=limiter.reserve, args=(want(), never))
+    head.start()
+    behind = threading.Thread(target=lambda: got.append(limiter.reserve(want(), mine)))
+    behind.start()
+    mine.set()
+    behind.join(5)
+    assert 1 == len(got)
+    assert head.is_alive()
+    never.set()
+    head.join(5)
 
 
 def test_a_turn_abandoned_on_stop_is_given_back(tmp_path: Path) -> None:

@@ -54,6 +54,16 @@ def test_one_429_pauses_every_process_and_every_run_on_the_key(tmp_path: Path) -
     assert 20 <= wait_s(other, clock) <= 22.1
 
 
+def test_a_permit_from_before_a_pause_is_worthless_after_it(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    before, refused = granted(limiter), granted(limiter)
+    throttle(limiter, refused, {"retry-after": "0.2"})
+    clock.now_s += 0.3
+    assert limiter.pace().waiting_for is None
+    assert not limiter.is_fresh(before)
+
+
 def test_429s_of_one_round_count_once(tmp_path: Path) -> None:
     """A hundred requests were under way: that is one refusal, not a hundred."""
     clock = FakeClock()
@@ -112,6 +122,17 @@ def test_a_limit_in_the_headers_corrects_an_rpm_that_was_too_high(
     assert limiter.pace().rpm_limit == 60
 
 
+def test_a_limit_of_unclear_period_is_not_learned(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock)
+    unclear = headers(5_000, 4_990, "6m0s")
+    limiter.answered(granted(limiter), unclear, None, None)
+    assert limiter.pace().rpm_limit is None
+    limiter.answered(granted(limiter), headers(60, 59, "1s"), None, None)
+    limiter.answered(granted(limiter), unclear, None, None)
+    assert limiter.pace().rpm_limit == 60
+
+
 def test_a_limit_per_day_is_not_taken_for_one_per_minute(tmp_path: Path) -> None:
     clock = FakeClock()
     limiter = limiter_in(tmp_path, clock)
@@ -159,12 +180,13 @@ def test_somebody_else_on_the_key_is_given_way_to(tmp_path: Path) -> None:
 
 
 def test_tokens_come_back_only_when_the_server_counts_less(tmp_path: Path) -> None:
-    def second_wait(remaining: int | None) -> float:
+    def second_wait(remaining: int | None, other_tokens: int = 0) -> float:
         clock = FakeClock()
-        limiter = limiter_in(tmp_path / str(remaining), clock)
+        limiter = limiter_in(tmp_path / f"{remaining} {other_tokens}", clock)
         said = headers(10_000, 9_990, "60ms", "tokens")
         limiter.answered(granted(limiter, want(tokens=10)), said, None, None)
-        permit = granted(limiter, want(tokens=9_000))
+        granted(limiter, want(tokens=other_tokens))
+        permit = granted(limiter, want(tokens=9_000 - other_tokens))
         clock.now_s += 5
         later = {} if remaining is None else headers(10_000, remaining, "1s", "tokens")
         usage = Usage(input_tokens=100, output_tokens=100)
@@ -175,8 +197,9 @@ def test_tokens_come_back_only_when_the_server_counts_less(tmp_path: Path) -> No
 
     assert second_wait(None) > 50
     assert second_wait(990) > 50
-    # The server has counted nothing of it, but it may not have arrived there yet.
-    assert second_wait(9_990) > 50
+    assert second_wait(9_990) < 10
+    # What else was under way may not have reached the server yet.
+    assert second_wait(5_490, other_tokens=4_500) > 20
 
 
 def test_tokens_over_the_charge_are_charged_afterwards(tmp_path: Path) -> None:
@@ -221,13 +244,28 @@ def test_429s_within_the_limit_lower_the_rate_by_a_tenth(tmp_path: Path) -> None
     for _ in range(240):
         limiter.answered(granted(limiter), headers(120, 119, "500ms"), None, None)
     for _ in range(2):
-        throttle(limiter, granted(limiter), {})
-    granted(limiter)
+        throttle(limiter, granted(limiter), {"retry-after": "1"})
+        for _ in range(20):
+            limiter.answered(granted(limiter), {}, None, None)
     began_s = clock.now_s
     for _ in range(30):
         granted(limiter)
     rate = 30 * 60 / (clock.now_s - began_s)
     assert 100 <= rate <= 113
+
+
+def test_429s_in_a_row_do_not_make_it_crawl_afterwards(tmp_path: Path) -> None:
+    """While everybody paused next to nothing was sent: that is not the pace."""
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    for _ in range(6):
+        throttle(limiter, granted(limiter), {})
+    limiter.answered(granted(limiter), {}, None, None)
+    throttle(limiter, granted(limiter), {})
+    began_s = clock.now_s
+    for _ in range(30):
+        granted(limiter)
+    assert clock.now_s - began_s < 45
 
 
 def test_a_request_larger_than_the_key_allows_is_refused_at_once(
