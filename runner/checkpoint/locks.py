@@ -65,6 +65,7 @@ class RunLock:
 
     def release(self) -> None:
         """Give the run free."""
+        os.ftruncate(self._descriptor, 0)  # nobody holds it
         os.close(self._descriptor)
 
     def _write_owner(self, started_unix_s: float) -> None:

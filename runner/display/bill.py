@@ -33,5 +33,5 @@ def cost_words(totals: Totals, source: str | None = None) -> str:
     elif at_most != cost:
         words += f", at most {usd(at_most, is_bound=True)}"
     if totals.unpriced:
-        words += f"; {count(totals.unpriced, 'answer')} without a known price"
+        words += f"; unpriced: {count(totals.unpriced, 'answer')}"
     return f"{words} ({source})" if source else words

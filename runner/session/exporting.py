@@ -6,6 +6,7 @@ Floor: the run.
 import contextlib
 import dataclasses
 import json
+import logging
 import time
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from runner.summary import Summary
 from runner.supervisor.heartbeat import read_status
 
 WRITING = "writing files"
+_log = logging.getLogger("runner.exporting")
 
 
 def export_run(
@@ -83,7 +85,11 @@ def export_run(
             and (lambda done, total: on_progress(WRITING, done, total)),
         )
     # Apart from the manifest, which a running session holds and rewrites.
-    write_json(run_folder / EXPORTS, {**written, **written_now(output)})
+    try:
+        write_json(run_folder / EXPORTS, {**written, **written_now(output)})
+    except OSError as error:
+        # The files are there, perhaps on another disk because this one is full.
+        _log.warning("not noted that %s is ours: %s", output.processed_path, error)
     return summary
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runner.checkpoint.manifest import MANIFEST, Manifest
-from runner.errors import RunExists, RunNotFound, StateDamaged, UsageError
+from runner.errors import OutputError, RunExists, RunNotFound, StateDamaged, UsageError
 from runner.records import RunState
 from runner.run_folder import folder_of
 from runner.supervisor.heartbeat import read_status
@@ -28,6 +28,12 @@ def check_name(name: str) -> str:
 
 def refuse_known(state_dir: Path, name: str, items_path: Path) -> None:
     """RunExists if a run of that name, or on those items, is there already."""
+    folder = folder_of(state_dir, name)
+    if folder.exists() and not (folder / MANIFEST).exists():
+        raise StateDamaged(
+            f"{folder} exists, but its {MANIFEST} is missing",
+            "put it back from a copy, or give this run another --name",
+        )
     for folder in run_folders(state_dir):
         try:
             manifest = Manifest.load(folder)
@@ -39,10 +45,24 @@ def refuse_known(state_dir: Path, name: str, items_path: Path) -> None:
             raise RunExists(_described(folder), _hint(folder))
 
 
+def refuse_shared_output(state_dir: Path, processed_path: Path) -> None:
+    """OutputError if another run is to write, or wrote, that file."""
+    for folder in run_folders(state_dir):
+        try:
+            theirs = Manifest.load(folder).config.output.processed_path
+        except StateDamaged:
+            continue  # nobody knows what it writes; its own commands complain
+        if theirs == processed_path:
+            raise OutputError(
+                f"{processed_path} belongs to run {folder.name}",
+                "write elsewhere with --out, or replace it with --overwrite",
+            )
+
+
 def free_name(state_dir: Path, name: str) -> str:
     """The name, or the first of name-2, name-3 ... that no run has."""
-    taken, number, free = {f.name for f in run_folders(state_dir)}, 2, name
-    while free in taken:
+    number, free = 2, name
+    while folder_of(state_dir, free).exists():
         free, number = f"{name}-{number}", number + 1
     return free
 

@@ -19,7 +19,8 @@ from runner.checkpoint.history import history_of
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.shard import Shard
 from runner.clock import Clock
-from runner.errors import StoreError
+from runner.config import RunConfig
+from runner.errors import StoreError, TaskError
 from runner.itemfile import ItemIndex, ItemReader
 from runner.records import Answer, Item, OutcomeState, Verdict
 from runner.run_folder import INDEX, SUPERVISOR_SLOT
@@ -47,13 +48,10 @@ def rejudge(
     with contextlib.ExitStack() as opened:
         manifest = opened.enter_context(holding(run_folder, clock))
         config = changed_config(manifest.config, changes)
+        task = _rules_of(manifest.config, config)
         manifest = manifest.with_shard(run_folder, SUPERVISOR_SLOT)
-        identity = identity_of(config)
-        known = {name: identity[name] for name in _RULES if name in identity}
-        kept = {n: t for n, t in manifest.identity.items() if n not in _RULES}
-        dataclasses.replace(manifest, config=config, identity={**kept, **known}).save(
-            run_folder
-        )
+        identity = _with_rules(manifest.identity, identity_of(config))
+        dataclasses.replace(manifest, config=config, identity=identity).save(run_folder)
         index = ItemIndex.open(run_folder / INDEX)
         items = ItemReader(config.items_path, index, config.id_field)
         opened.callback(items.close)
@@ -63,12 +61,28 @@ def rejudge(
         opened.callback(reader.close)
         shard = Shard(run_folder, SUPERVISOR_SLOT)
         opened.callback(shard.close)
-        court = _Court(load_task(config.task, config.items_path), reader, shard, clock)
+        court = _Court(task, reader, shard, clock)
         for row in range(len(index)):
             court.try_item(items.read(row))
             if on_progress:
                 on_progress(JUDGING, row + 1, len(index))
         return court.result()
+
+
+def _rules_of(before: RunConfig, after: RunConfig) -> Task:
+    """The task with its new rules; TaskError before anything is changed."""
+    if after.task.task_path and not before.task.task_path:
+        raise TaskError(
+            "this run asks by a prompt, so a task file cannot be its rule",
+            "use --valid-regex, --choices or --schema",
+        )
+    return load_task(after.task, after.items_path)
+
+
+def _with_rules(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:
+    """The identity with new rules; what is asked is compared at the next resume."""
+    rules = {name: now[name] for name in _RULES if name in now}
+    return {**{n: t for n, t in before.items() if n not in _RULES}, **rules}
 
 
 class _Court:

@@ -19,7 +19,12 @@ from runner.itemfile import is_batch_file
 from runner.preflight import probe
 from runner.run_folder import INDEX, folder_of
 from runner.session.changes import identity_of
-from runner.session.naming import check_name, free_name, refuse_known
+from runner.session.naming import (
+    check_name,
+    free_name,
+    refuse_known,
+    refuse_shared_output,
+)
 from runner.session.simulating import simulated_service
 from runner.session.survey import Survey
 from runner.supervisor.concurrency import check_descriptors, concurrency_for
@@ -61,6 +66,8 @@ def create_run(
         refuse_known(state_dir, name, config.items_path)
     config = completed(config)
     check_targets(config.output, items_path=config.items_path, written={})
+    if not config.output.overwrite:
+        refuse_shared_output(state_dir, config.output.processed_path)
     config = _with_server(config)
     with _building(state_dir, name) as folder:
         found = Survey(config).scan(folder=folder, on_progress=on_progress)

@@ -19,7 +19,7 @@ from runner.errors import RunChanged
 from runner.finalizer import check_targets
 from runner.itemfile import ItemIndex, digest_of
 from runner.records import OutcomeState, RunState, RunStatus, Stop
-from runner.run_folder import INDEX, LOG, REJECTED
+from runner.run_folder import INDEX, LOG
 from runner.session.changes import changed_config, check_unchanged, identity_of
 from runner.session.exporting import export_run, files_of_ours
 from runner.session.simulating import server_for
@@ -155,11 +155,8 @@ def _with_items(
     on_progress: Progress | None,
 ) -> Manifest:
     before = ItemIndex.open(run_folder / INDEX)
-    scratch = run_folder / "items.new"
-    scratch.mkdir(0o700, exist_ok=True)
-    found = Survey(manifest.config).scan(
-        folder=scratch, known=before, on_progress=on_progress
-    )
+    survey = Survey(manifest.config)
+    found = survey.scan(folder=None, known=before, on_progress=on_progress)
     difference = before.difference(found.index)
     if not wishes.accept_changes and not difference.is_none:
         lines = ", ".join(str(line) for line in difference.first_lines)
@@ -171,10 +168,10 @@ def _with_items(
             "go on with --accept-changes (changed and new items are asked, removed"
             " ones are left out), or put the file back",
         )
-    # The index last: it is what makes the new lines count.
-    (scratch / REJECTED).replace(run_folder / REJECTED)
+    # Once more, now with the lines that are left out on disk; the index last: it is
+    # what makes the new lines count.
+    found = survey.scan(folder=run_folder, known=before, on_progress=on_progress)
     found.index.save(run_folder / INDEX)
-    scratch.rmdir()
     return dataclasses.replace(
         manifest,
         items=len(found.index),

@@ -1,6 +1,7 @@
 """The whole night: who works, what is left, when to stop.
 
     loop       the supervisor: starts, feeds, watches, buries workers; drains
+    slot       one worker as seen   undertaker  what follows from a death
     opened     the run it holds: lock, shards, limiter
     backlog    which items are left       guards       when going on burns money
     pulse      rates and time left        heartbeat    the last sign of life

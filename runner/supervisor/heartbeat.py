@@ -26,6 +26,7 @@ def write_heartbeat(run_folder: Path, status: RunStatus) -> None:
     temp = path.with_suffix(".tmp")
     stored = status.to_json()
     del stored["items"], stored["requests"], stored["tokens"]
+    stored["unresolved"] = status.unresolved
     stored["pace"] = dataclasses.asdict(status.pace)
     descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as stream:
@@ -48,18 +49,22 @@ def read_status(run_folder: Path) -> RunStatus:
         totals = reader.totals()
     finally:
         reader.close()
-    in_flight = min(beat.get("in_flight", 0), totals.open) if is_alive else 0
+    # Totals are newer than the heartbeat; what is unresolved changes seldom.
+    unresolved = (
+        min(beat.get("unresolved", 0), totals.open) if is_alive else totals.open
+    )
     state = _state(beat, is_alive=is_alive)
+    rate = beat.get("rate", {}) if is_alive else {}
     return RunStatus(
         run=manifest.run,
         state=state,
         stopped_because=beat.get("stopped_because"),
         items=manifest.items,
         totals=totals,
-        unresolved=totals.open - in_flight,
-        in_flight=in_flight,
-        requests_per_minute=beat["rate"]["requests_per_minute"] if is_alive else None,
-        tokens_per_minute=beat["rate"]["tokens_per_minute"] if is_alive else None,
+        unresolved=unresolved,
+        in_flight=totals.open - unresolved,
+        requests_per_minute=rate.get("requests_per_minute"),
+        tokens_per_minute=rate.get("tokens_per_minute"),
         pace=Pace(**beat["pace"]) if is_alive and beat else Pace(),
         eta_s=beat.get("eta_s") if is_alive else None,
         started_unix_s=beat.get("started_unix_s"),
@@ -80,9 +85,9 @@ def _read(run_folder: Path) -> JsonObject:
 def _state(beat: JsonObject, *, is_alive: bool) -> RunState:
     told = RunState(beat["state"]) if beat else RunState.DEAD
     if is_alive:
-        return RunState.RUNNING if told is RunState.DEAD else told
+        return RunState.DRAINING if told is RunState.DRAINING else RunState.RUNNING
     return told if told in _ENDED else RunState.DEAD
 
 
 def _slowest(beat: JsonObject) -> tuple[SlowItem, ...]:
-    return tuple(SlowItem(**item) for item in beat["slowest"])
+    return tuple(SlowItem(**item) for item in beat.get("slowest", ()))

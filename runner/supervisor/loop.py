@@ -7,21 +7,16 @@ else: its shard is read before its items are handed out again.
 Floor: the run. Knows engines only by their protocol.
 """
 
-import collections
+import logging
 import math
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
-from runner.checkpoint.entries import Outcome
-from runner.checkpoint.reading import ShardReader
 from runner.clock import Clock
 from runner.errors import RunnerError
-from runner.limiter import rebuild_slot
 from runner.protocols import Died, Engine, Said, WorkerSettings
 from runner.records import (
     JsonObject,
-    OutcomeState,
     RunState,
     RunStatus,
     SlowItem,
@@ -36,42 +31,14 @@ from runner.supervisor.heartbeat import write_heartbeat
 from runner.supervisor.opened import OpenRun
 from runner.supervisor.pulse import Pulse
 from runner.supervisor.signals import Signals
-from runner.worker.result import result_json
+from runner.supervisor.slot import Slot
+from runner.supervisor.undertaker import Undertaker
 
 TICK_S = 0.1
 BEAT_S = 1.0
 MARK_S = 60.0
-DEATHS_TO_FAIL = 3
-"""An item in whose company this many workers died is failed ..."""
-DEATHS_TO_QUARANTINE = 2
-"""... the last of them while it was alone: before, others were in flight too."""
-EARLY_DEATHS = 5
-"""Deaths in a row before a worker was ready: something is wrong with all."""
-_RESTART_MOST_S = 30.0
 _SILENCE_GRACE_S = 60.0
-
-
-@dataclass(slots=True)
-class Slot:
-    """One worker, as its supervisor sees it."""
-
-    number: int
-    threads: int
-    totals: Totals
-    assigned: set[int] = field(default_factory=set)
-    in_flight: int = 0
-    slowest: tuple[SlowItem, ...] = ()
-    is_ready: bool = False
-    is_alive: bool = True
-    silent_s: float = 0.0
-    recorded: int = 0
-    restart_at_s: float = 0.0
-    failed_starts: int = 0
-
-    @property
-    def most_assigned(self) -> int:
-        """Enough that no thread waits for work, little enough to lose little."""
-        return self.threads + max(2, self.threads // 4)
+_log = logging.getLogger("runner.supervisor")
 
 
 class Supervisor:
@@ -91,15 +58,13 @@ class Supervisor:
         self._signals = signals
         self._on_status = on_status
         self._backlog: Backlog = run.backlog
-        self._strikes: collections.Counter[int] = collections.Counter()
-        self._suspects: collections.deque[int] = collections.deque()
+        self._undertaker = Undertaker(run, clock)
         self._resting = run.totals_by_slot
         self._slots: dict[int, Slot] = {}
         totals = self.totals()
         self._guards = Guards(any_valid=totals.valid > 0)
         self._pulse = Pulse(clock.monotonic_s(), totals)
         self._finished = 0
-        self._early_deaths = 0
         self._stop: Stop | None = None
         self._draining = False
         self._abandoned = False
@@ -127,6 +92,8 @@ class Supervisor:
         totals = self.totals()
         in_flight = sum(slot.in_flight for slot in self._slots.values())
         pending = len(self._backlog) + self._backlog.out
+        if limit := self._run.config.pacing.limit:
+            pending = max(0, min(pending, limit - self._finished))
         is_running = state is RunState.RUNNING
         return RunStatus(
             run=self._run.name,
@@ -177,7 +144,8 @@ class Supervisor:
         match message["is"]:
             case "ready":
                 slot.is_ready = True
-                slot.failed_starts = self._early_deaths = 0
+                slot.failed_starts = 0
+                self._undertaker.saw_ready()
             case "progress":
                 self._progress(slot, message)
             case "stop":
@@ -209,85 +177,15 @@ class Supervisor:
     def _finish(self, slot: Slot, row: int) -> None:
         slot.assigned.discard(row)
         slot.recorded += 1
-        self._strikes.pop(row, None)
+        self._undertaker.saw_outcome(row)
         self._backlog.mark_done(row)
         self._finished += 1
 
     # Deaths
 
     def _bury(self, slot: Slot, death: Died) -> None:
-        slot.is_alive = slot.is_ready = False
-        slot.in_flight = 0
-        slot.slowest = ()
-        reader = ShardReader(self._run.folder, slot.number, live=True)
-        try:
-            # Before anything of it is handed out again.
-            slot.totals = reader.totals()
-            for row in sorted(slot.assigned):
-                self._take_back(slot, row, reader, death)
-        finally:
-            reader.close()
-        rebuild_slot(self._run.place, slot.number, slot.totals.committed_usd)
-        if not death.is_clean and not self._draining:
-            self._plan_restart(slot, death)
-
-    def _take_back(
-        self, slot: Slot, row: int, reader: ShardReader, death: Died
-    ) -> None:
-        number = self._run.index.ref(row).number
-        if self._run.is_finished_by(number, reader.outcome(number)):
-            self._finish(slot, row)
-            return
-        slot.assigned.discard(row)
-        was_at_work = not death.is_clean and bool(reader.attempts(number))
-        # When everything ends at once, no item is to blame.
-        self._strikes[row] += int(was_at_work and not self._draining)
-        if self._strikes[row] >= DEATHS_TO_FAIL:
-            self._fail(row, death)
-        elif self._strikes[row] >= DEATHS_TO_QUARANTINE:
-            self._backlog.set_aside(row)
-            self._suspects.append(row)
-        else:
-            self._backlog.give_back(row)
-
-    def _fail(self, row: int, death: Died) -> None:
-        """Record a poison item; it takes no more workers with it."""
-        item = self._run.items.read(row)
-        history = self._backlog.history(row)
-        outcome = Outcome(
-            number=item.ref.number,
-            item_id=item.item_id,
-            fingerprint=item.ref.fingerprint.hex(),
-            state=OutcomeState.FAILED,
-            generation=history.replaces.generation + 1 if history.replaces else 0,
-            last_attempt=history.next_attempt - 1,
-            requests=history.requests,
-            invalid_answers=history.invalid_answers,
-            invalid_answers_usd=history.invalid_usd,
-            reason=f"its worker died {self._strikes[row]} times ({death.why})",
-            finished_unix_s=self._clock.unix_s(),
-        )
-        result = result_json(outcome, None, None, None, history)
-        self._run.record(outcome, result, history.replaces)
-        self._backlog.mark_done(row)
-        self._finished += 1
-
-    def _plan_restart(self, slot: Slot, death: Died) -> None:
-        if not slot.recorded:
-            slot.failed_starts += 1
-            self._early_deaths += 1
-        if self._early_deaths >= EARLY_DEATHS:
-            self._stop_for(
-                Stop(
-                    kind=StopKind.WORKERS,
-                    message=f"{EARLY_DEATHS} workers in a row {death.why} before"
-                    " they recorded anything",
-                    hint="a script that calls runner.run() needs"
-                    " `if __name__ == '__main__':`",
-                )
-            )
-        delay_s = min(_RESTART_MOST_S, 2.0**slot.failed_starts) - 1.0
-        slot.restart_at_s = self._clock.monotonic_s() + delay_s
+        stop = self._undertaker.bury(slot, death, self._finish, draining=self._draining)
+        self._stop_for(stop)
 
     # Starting, feeding, stopping
 
@@ -311,12 +209,13 @@ class Supervisor:
             task_digest=self._run.task_digest,
         )
         self._engine.start(settings, self._run.api_key)
+        _log.info("worker %d starts with %d threads", number, threads)
 
     def _feed(self) -> None:
         now_s = self._clock.monotonic_s()
         quarantine = self._run.concurrency.workers + 1
         for slot in list(self._slots.values()):
-            is_needed = slot.number != quarantine or self._suspects
+            is_needed = slot.number != quarantine or self._undertaker.suspects
             if not slot.is_alive and is_needed and now_s >= slot.restart_at_s:
                 self._start(slot.number, slot.threads)
         self._feed_suspect(quarantine)
@@ -347,13 +246,14 @@ class Supervisor:
 
     def _feed_suspect(self, quarantine: int) -> None:
         """One suspect at a time, alone in a worker of one thread."""
-        if not self._suspects:
+        suspects = self._undertaker.suspects
+        if not suspects:
             return
         slot = self._slots.get(quarantine)
         if slot is None:
             self._start(quarantine, 1)
         elif slot.is_ready and not slot.assigned:
-            row = self._suspects.popleft()
+            row = suspects.popleft()
             self._give(slot, [self._backlog.take_aside(row)])
 
     def _give(self, slot: Slot, assignments: Sequence[Assignment]) -> None:
@@ -369,6 +269,8 @@ class Supervisor:
     def _stop_for(self, stop: Stop | None) -> None:
         """The first reason is the one that is told."""
         if stop:
+            if not self._stop:
+                _log.warning("stops: %s", stop.message)
             self._stop = self._stop or stop
             self._drain()
 
@@ -406,22 +308,27 @@ class Supervisor:
         self._check_disk()
         self._pulse.beat(now_s, self.totals())
         status = self.status(state)
-        write_heartbeat(self._run.folder, status)
-        self._on_status(status)
+        self._show(status)
         if now_s - self._marked_s >= MARK_S:
             self._marked_s = now_s
             self._run.mark(self.totals_by_slot())
+
+    def _show(self, status: RunStatus) -> None:
+        try:
+            write_heartbeat(self._run.folder, status)
+        except OSError as error:
+            # What cannot hold a sign of life cannot hold an answer.
+            self._stop_for(_disk_stop(f"the heartbeat cannot be written: {error}"))
+        self._on_status(status)
 
     def _check_disk(self) -> None:
         usage = shutil.disk_usage(self._run.folder)
         keep = self._run.min_free_bytes(usage.total)
         if usage.free < keep:
             self._stop_for(
-                Stop(
-                    kind=StopKind.DISK,
-                    message=f"the disk of {self._run.folder} has {usage.free >> 20}"
-                    f" MiB left, less than the {keep >> 20} MiB to keep free",
-                    hint="make room (or lower --min-free), then `runner resume`",
+                _disk_stop(
+                    f"the disk of {self._run.folder} has {usage.free >> 20} MiB left,"
+                    f" less than the {keep >> 20} MiB to keep free"
                 )
             )
 
@@ -437,6 +344,14 @@ class WorkerBug(RunnerError):
 def _stop_of(stored: JsonObject) -> Stop:
     return Stop(
         kind=StopKind(stored["kind"]), message=stored["message"], hint=stored["hint"]
+    )
+
+
+def _disk_stop(message: str) -> Stop:
+    return Stop(
+        kind=StopKind.DISK,
+        message=message,
+        hint="make room (or lower --min-free), then `runner resume`",
     )
 
 

@@ -6,7 +6,8 @@ Floor: the run.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 from runner.checkpoint.entries import Outcome
@@ -180,18 +181,28 @@ class OpenRun:
 
     def _backlog(self) -> Backlog:
         backlog = Backlog(len(self.index), self._history_of_row)
-        rows = self._rows(self._reader.numbers_attempted)
-        backlog.mark_touched(rows)
-        for row in self._rows(self._reader.numbers_done):
-            backlog.mark_done(row)
+        touched = map(self.index.row_of_number, self._reader.numbers_attempted())
+        backlog.mark_touched(row for row in touched if row is not None)
+        for number in self._reader.numbers_done():
+            row = self.index.row_of_number(number)
+            if row is None:
+                self._note_removed(number)
+            else:
+                backlog.mark_done(row)
         return backlog
 
-    def _rows(self, numbers: Callable[[], Iterator[int]]) -> Iterator[int]:
-        """Rows of those numbers that the items file still has."""
-        for number in numbers():
-            row = self.index.row_of_number(number)
-            if row is not None:
-                yield row
+    def _note_removed(self, number: int) -> None:
+        """An item that left the file is no longer counted; what it cost is."""
+        found = self._reader.outcome(number)
+        if found is None or found[0].state is OutcomeState.REMOVED:
+            return
+        removed = dataclasses.replace(
+            found[0],
+            state=OutcomeState.REMOVED,
+            generation=found[0].generation + 1,
+            finished_unix_s=round(self.clock.unix_s(), 3),
+        )
+        self._own.record_now(removed, found[1], found[0])
 
     def _history_of_row(self, row: int) -> History:
         number = self.index.number(row)

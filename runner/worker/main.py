@@ -21,7 +21,13 @@ from runner.checkpoint.reading import ShardReader
 from runner.checkpoint.shard import Shard
 from runner.client import Client, ClientSettings
 from runner.clock import Clock, SystemClock
-from runner.errors import ItemFileError, RunnerError, StoreError, TaskError
+from runner.errors import (
+    ItemFileError,
+    RunnerError,
+    StateError,
+    StoreError,
+    TaskError,
+)
 from runner.itemfile import ItemIndex, ItemReader
 from runner.limiter import Limiter
 from runner.pricing import PriceBook
@@ -51,7 +57,7 @@ def work(
             worker = Worker(settings, api_key, channel, opened, SystemClock())
             worker.run(abandon)
     except RunnerError as error:
-        stop = Stop(kind=_kind_of(error), message=error.message, hint=error.hint)
+        stop = _stop_of(error)
         channel.send({"is": "stop", **dataclasses.asdict(stop)})
     except Exception:
         channel.send({"is": "crash", "traceback": traceback.format_exc()})
@@ -143,9 +149,7 @@ class Worker:
             message["waiting_for"] = pace.waiting_for
             self._channel.send(message)
         if self._tools.shard.failure:
-            error = self._tools.shard.failure
-            stop = Stop(kind=StopKind.STORE, message=error.message, hint=error.hint)
-            self._outbox.stop(stop)
+            self._outbox.stop(_stop_of(self._tools.shard.failure))
 
     def _drain(self, abandon: threading.Event) -> None:
         """Wait for what is in flight; everything received is recorded."""
@@ -171,10 +175,8 @@ class Worker:
         for row, history in self._assigned():
             try:
                 ending = self._walk(row, history)
-            except ItemFileError as error:
-                self._outbox.stop(
-                    Stop(kind=StopKind.ITEMS, message=error.message, hint=error.hint)
-                )
+            except RunnerError as error:
+                self._outbox.stop(_stop_of(error))
                 return
             except Exception:  # noqa: BLE001 - the thread's last word goes to the log
                 self._outbox.crashed(traceback.format_exc())
@@ -270,8 +272,10 @@ def _unchanged_task(settings: WorkerSettings) -> Task:
     return load_task(spec, settings.config.items_path)
 
 
-def _kind_of(error: RunnerError) -> StopKind:
-    if isinstance(error, StoreError):
-        return StopKind.STORE
-    is_input = isinstance(error, ItemFileError | TaskError)
-    return StopKind.ITEMS if is_input else StopKind.WORKERS
+def _stop_of(error: RunnerError) -> Stop:
+    kind = StopKind.WORKERS
+    if isinstance(error, StoreError | StateError):
+        kind = StopKind.STORE
+    elif isinstance(error, ItemFileError | TaskError):
+        kind = StopKind.ITEMS
+    return Stop(kind=kind, message=error.message, hint=error.hint)

@@ -1,0 +1,145 @@
+"""What follows from a worker's death: whose items those were, and who is to blame.
+
+The dead shard is read before anything of it is handed out again. An item in whose
+company two workers died is set aside and asked again alone; a third death there
+fails it. Only a worker's death while the supervisor lives counts: when everything
+ends at once, no item is to blame.
+
+Floor: the run.
+"""
+
+import collections
+import logging
+from collections.abc import Callable
+
+from runner.checkpoint.entries import Outcome
+from runner.checkpoint.reading import ShardReader
+from runner.clock import Clock
+from runner.limiter import rebuild_slot
+from runner.protocols import Died
+from runner.records import OutcomeState, Stop, StopKind
+from runner.supervisor.opened import OpenRun
+from runner.supervisor.slot import Slot
+from runner.worker.result import result_json
+
+DEATHS_TO_FAIL = 3
+DEATHS_TO_QUARANTINE = 2
+"""Before, others were in flight with it, and any of them may be to blame."""
+EARLY_DEATHS = 5
+"""Deaths in a row before a worker recorded anything: something is wrong with all."""
+_RESTART_MOST_S = 30.0
+_log = logging.getLogger("runner.undertaker")
+
+
+class Undertaker:
+    """Remembers deaths; gives items back, sets them aside, or fails them."""
+
+    def __init__(self, run: OpenRun, clock: Clock) -> None:
+        self._run = run
+        self._clock = clock
+        self._strikes: collections.Counter[int] = collections.Counter()
+        self._early_deaths = 0
+        self.suspects: collections.deque[int] = collections.deque()
+        """Rows to be asked one at a time, alone with their worker."""
+
+    def saw_ready(self) -> None:
+        """A worker came up: what killed the ones before has not killed it."""
+        self._early_deaths = 0
+
+    def saw_outcome(self, row: int) -> None:
+        """Whatever died in its company, it was not this item's fault."""
+        self._strikes.pop(row, None)
+
+    def bury(
+        self,
+        slot: Slot,
+        death: Died,
+        finish: Callable[[Slot, int], None],
+        *,
+        draining: bool,
+    ) -> Stop | None:
+        """Take back the items of a dead worker.
+
+        Args:
+            slot: Where it worked.
+            death: How it died.
+            finish: Called with each row that has its outcome after all.
+            draining: Nothing is started any more.
+
+        Returns:
+            Why the run has to stop, if workers die again and again.
+        """
+        slot.is_alive = slot.is_ready = False
+        slot.in_flight = 0
+        slot.slowest = ()
+        is_sudden = not death.is_clean and not draining
+        if not death.is_clean:
+            _log.warning(
+                "worker %d %s with %d items", slot.number, death.why, len(slot.assigned)
+            )
+        reader = ShardReader(self._run.folder, slot.number, live=True)
+        try:
+            slot.totals = reader.totals()
+            for row in sorted(slot.assigned):
+                if self._is_settled(slot, row, reader, death, blames=is_sudden):
+                    finish(slot, row)
+        finally:
+            reader.close()
+        rebuild_slot(self._run.place, slot.number, slot.totals.committed_usd)
+        return self._plan_restart(slot, death) if is_sudden else None
+
+    def _is_settled(
+        self, slot: Slot, row: int, reader: ShardReader, death: Died, *, blames: bool
+    ) -> bool:
+        """Whether the item has its outcome; else it waits for another worker."""
+        number = self._run.index.ref(row).number
+        if self._run.is_finished_by(number, reader.outcome(number)):
+            return True
+        slot.assigned.discard(row)
+        self._strikes[row] += int(blames and bool(reader.attempts(number)))
+        if self._strikes[row] >= DEATHS_TO_FAIL:
+            self._fail(row, death)
+            return True
+        if self._strikes[row] >= DEATHS_TO_QUARANTINE:
+            self._run.backlog.set_aside(row)
+            self.suspects.append(row)
+        else:
+            self._run.backlog.give_back(row)
+        return False
+
+    def _fail(self, row: int, death: Died) -> None:
+        """Record a poison item; it takes no more workers with it."""
+        _log.warning("row %d is failed: %d deaths", row, self._strikes[row])
+        item = self._run.items.read(row)
+        history = self._run.backlog.history(row)
+        outcome = Outcome(
+            number=item.ref.number,
+            item_id=item.item_id,
+            fingerprint=item.ref.fingerprint.hex(),
+            state=OutcomeState.FAILED,
+            generation=history.replaces.generation + 1 if history.replaces else 0,
+            last_attempt=history.next_attempt - 1,
+            requests=history.requests,
+            invalid_answers=history.invalid_answers,
+            invalid_answers_usd=history.invalid_usd,
+            reason=f"its worker died {self._strikes[row]} times ({death.why})",
+            finished_unix_s=round(self._clock.unix_s(), 3),
+        )
+        result = result_json(outcome, None, None, None, history)
+        self._run.record(outcome, result, history.replaces)
+
+    def _plan_restart(self, slot: Slot, death: Died) -> Stop | None:
+        """At once for a worker that recorded anything, else after 1, 3, 7 ... s."""
+        if not slot.recorded:
+            slot.failed_starts += 1
+            self._early_deaths += 1
+        delay_s = min(_RESTART_MOST_S, 2.0**slot.failed_starts) - 1.0
+        slot.restart_at_s = self._clock.monotonic_s() + delay_s
+        if self._early_deaths < EARLY_DEATHS:
+            return None
+        return Stop(
+            kind=StopKind.WORKERS,
+            message=f"{EARLY_DEATHS} workers in a row {death.why} before they recorded"
+            " anything",
+            hint="a script that calls runner.run() needs `if __name__ == '__main__':`",
+        )
