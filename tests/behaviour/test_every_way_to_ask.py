@@ -163,6 +163,8 @@ def test_changed_items_are_refused_until_accepted(make_bench: MakeBench) -> None
     expected = ["text zero", *(f"text {n}" for n in range(1, 10)), "new"]
     assert responses == expected
     assert len(bench.ledger()) == 5 + 1 + 5 + 1
+    told = bench.status()["items"]
+    assert (told["total"], told["valid"], told["pending"]) == (11, 11, 0)
 
 
 @pytest.mark.parametrize(
@@ -231,3 +233,48 @@ def test_failed_and_invalid_items_can_be_asked_again(make_bench: MakeBench) -> N
     billed = sum(Decimal(line["cost_usd"] or 0) for line in bench.ledger())
     assert Decimal(bench.status()["cost_usd"]) == billed
     assert bench.audit().paid_twice == set()
+
+
+def test_a_rule_that_cannot_be_loaded_changes_nothing(make_bench: MakeBench) -> None:
+    """The run goes on as it was; nothing of the refused rule is kept."""
+    bench = make_bench("latency=0.02")
+    half_done(bench, "--prompt", "{{text}}")
+    (bench.folder / "rules.py").write_text("def is_response_valid(r): return True\n")
+
+    refused = [
+        bench.run("rejudge", "--task", "rules.py"),
+        bench.run("rejudge", "--valid-regex", "(unclosed"),
+    ]
+
+    assert [done.code for done in refused] == [2, 2]
+    assert bench.run("resume").code == 0
+    assert len(bench.audit().outcomes) == 20
+
+
+def test_two_runs_never_write_the_same_file(make_bench: MakeBench) -> None:
+    """Seen before the second has spent anything."""
+    bench = make_bench("latency=0.02")
+    items = half_done(bench, "--prompt", "{{text}}")
+    words = ("--model", "gpt-4o-mini", "--prompt", "{{text}}", "--new")
+
+    refused = bench.run("start", items, *words)
+
+    assert refused.code == 2, refused.output
+    assert "belongs to run items" in refused.output
+    assert len(bench.ledger()) == 5
+    finished(bench, 0, "start", items, *words, "--out", "second.jsonl")
+    assert len(bench.output("second.jsonl")) == 20
+
+
+def test_a_run_whose_manifest_is_lost_is_not_taken_for_nothing(
+    make_bench: MakeBench,
+) -> None:
+    """Its answers are there; beginning anew would pay for them again."""
+    bench = make_bench("latency=0.02")
+    items = half_done(bench, "--prompt", "{{text}}")
+    (bench.state / "items" / "manifest.json").unlink()
+    words = ("--model", "gpt-4o-mini", "--prompt", "{{text}}")
+
+    assert bench.run("start", items, *words).code == 5
+    assert bench.run("resume", "items").code == 5
+    assert len(bench.ledger()) == 5

@@ -62,7 +62,7 @@ class Bookkeeping(RuleBasedStateMachine):
         self.in_flight: dict[int, Attempt] = {}
 
     @rule(number=st.integers(0, 4), priced=st.booleans())
-    def send(self, number: int, priced: bool) -> None:  # noqa: FBT001 - drawn
+    def send(self, number: int, priced: bool) -> None:
         """An attempt is begun; it asks unresolved ones again."""
         if number in self.in_flight:
             return

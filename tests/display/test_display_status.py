@@ -53,10 +53,7 @@ def test_a_dead_run_says_what_may_have_been_billed_and_that_the_rest_is_safe() -
 
 def test_an_unknown_price_is_unknown_and_never_nothing() -> None:
     totals = replace(TOTALS, unpriced=4_900, open_unpriced=32)
-    assert (
-        "unknown; 4,unpriced: 900 answers"
-        == _facts(a_status(totals=totals))["cost"]
-    )
+    assert "unknown; unpriced: 4,900 answers" == _facts(a_status(totals=totals))["cost"]
 
 
 def test_some_unknown_prices_leave_the_bound_unknown() -> None:

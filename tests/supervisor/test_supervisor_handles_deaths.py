@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def new_run(tmp_path: Path, clock: FakeClock, pacing: Pacing) -> Path:
         task=TaskSpec(prompt="{{id}}", model="gpt-4o-mini"),
         service=Service(scenario="latency=0"),
         pacing=pacing,
-        output=default_output(items),
+        output=replace(default_output(items), overwrite=True),
     )
     return create_run(
         config,
