@@ -145,8 +145,8 @@ def default_output(items_path: Path, processed_path: Path | None = None) -> Outp
 
     Beside the items, or beside `processed_path` where that is given.
     """
-    processed = processed_path or items_path.with_name(
-        f"{items_path.stem}_processed.jsonl"
+    processed = processed_path or (
+        items_path.parent / f"{items_path.stem}_processed.jsonl"
     )
     stem = processed.stem.removesuffix("_processed")
     return Output(

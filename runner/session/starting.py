@@ -59,12 +59,12 @@ def create_run(
     Raises UsageError and its kinds for what the user gave, RunExists where a run
     of that name or on those items is there already, StateError for the folder.
     """
+    config = completed(config)
     name = check_name(name or config.items_path.stem)
     if new:
         name = free_name(state_dir, name)
     else:
         refuse_known(state_dir, name, config.items_path)
-    config = completed(config)
     check_targets(config.output, items_path=config.items_path, written={})
     if not config.output.overwrite:
         refuse_shared_output(state_dir, config.output.processed_path)

@@ -23,7 +23,7 @@ def test_batch_api_files_are_run_as_they_are_and_come_back_as_batch_output(
 ) -> None:
     """Three endpoints in one file, in the provider's own format."""
     bench = make_bench("latency=0.02")
-    bodies = {
+    bodies: dict[str, dict[str, object]] = {
         "chat": {"messages": [{"role": "user", "content": "hi"}]},
         "responses": {"input": "hi"},
         "embeddings": {"input": "hi", "model": "text-embedding-3-small"},
