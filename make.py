@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 BIN = ENVIRONMENT / "bin"
 DEMO = ROOT / "demo"
+SCENARIO = "invalid=0.1,always_invalid=5,cached=0.3,cached_min=64"
 CODE = ["runner", "tests", "examples", "benchmarks", "make.py"]
 
 
@@ -32,10 +33,12 @@ def demo(extra: list[str]) -> None:
     example = ROOT / "examples" / "stdlib"
     if not items.exists():
         call("python", str(example / "make_items.py"), str(items))
-    runner = ["runner", "start", str(items), "--task", str(example / "task.py")]
-    options = ["--model", "gpt-4o-mini", "--simulate", "--new", "--overwrite"]
-    sizes = ["--workers", "4", "--threads", "16", "--state-dir", str(DEMO / "state")]
-    raise SystemExit(run_code(*runner, *options, *sizes, *extra))
+    words = ["start", str(items), "--task", str(example / "task.py")]
+    words += ["--model", "gpt-4o-mini", "--scenario", SCENARIO, "--new", "--overwrite"]
+    words += ["--workers", "4", "--threads", "16", "--state-dir", str(DEMO / "state")]
+    print(f"for the commands it names: . {ENVIRONMENT.name}/bin/activate\n", flush=True)
+    # In our place: a Ctrl-C is for the run, which finishes what is in flight.
+    os.execv(BIN / "runner", ["runner", *words, *extra])
 
 
 def test(extra: list[str]) -> None:
