@@ -45,7 +45,7 @@ def test(extra: list[str]) -> None:
     """Run the tests."""
     prepare("dev")
     # Most tests of whole runs wait for a simulated server: four at a time.
-    call("pytest", "-n", "4", *extra)
+    call("pytest", "-n", "4", "--dist", "worksteal", *extra)
 
 
 def lint(extra: list[str]) -> None:

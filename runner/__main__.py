@@ -10,6 +10,8 @@ import sys
 
 def main() -> int:
     """Do what the command line says; the exit code."""
+    if os.name == "nt":
+        sys.exit("runner: Windows lacks the locks and signals this needs: use WSL")
     _occupy_standard_descriptors()
     from runner.cli import main as cli_main  # noqa: PLC0415 - see above
 
