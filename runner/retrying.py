@@ -83,7 +83,8 @@ def decide_on_failure(failure: Failure, failures: int, pacing: Pacing) -> Step:
     """
     scope = SCOPES[failure.kind]
     if scope is Scope.RUN:
-        return Step(stop=Stop(kind=StopKind.DENIED, message=failure.message))
+        hint = "set that right (key, credit, model), then resume: no item is lost"
+        return Step(stop=Stop(kind=StopKind.DENIED, message=failure.message, hint=hint))
     if scope is Scope.ITEM:
         return Step(finish=OutcomeState.FAILED, reason=failure.message)
     if scope is Scope.ATTEMPT and failures >= pacing.max_failures:
