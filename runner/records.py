@@ -231,6 +231,8 @@ class Totals:
     possibly_billed_unpriced: int = 0
     unpriced: int = 0
     """Answers whose price is unknown."""
+    unpriced_usd: Decimal = Decimal(0)
+    """At their worst case, where that is known: the dollar cap counts them so."""
     input_tokens: int = 0
     cached_input_tokens: int = 0
     output_tokens: int = 0
@@ -284,7 +286,11 @@ class Totals:
     def committed_usd(self) -> Decimal:
         """What the dollar cap must count, over all that has a price."""
         return (
-            self.answers_usd + self.possibly_billed_usd + self.lost_usd + self.open_usd
+            self.answers_usd
+            + self.unpriced_usd
+            + self.possibly_billed_usd
+            + self.lost_usd
+            + self.open_usd
         )
 
     def to_json(self) -> JsonObject:

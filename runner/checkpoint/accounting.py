@@ -29,7 +29,7 @@ def delta_of_attempt(attempt: Attempt) -> Delta:
     if attempt.state is AttemptState.OPEN:
         add(delta, _held("open", attempt.worst_usd))
     elif attempt.failure is None:
-        add(delta, _answered(attempt.usage or Usage(), attempt.cost_usd))
+        add(delta, _answered(attempt))
     elif attempt.failure.possibly_billed:
         add(delta, _held("possibly_billed", attempt.worst_usd))
     return delta
@@ -64,11 +64,12 @@ def as_totals(totals: Delta) -> Totals:
 
 def _held(kind: str, worst_usd: Decimal | None) -> Delta:
     if worst_usd is None:
-        return {kind: 1, f"{kind}_unpriced": 1}
+        return {kind: 1} if kind == "unpriced" else {kind: 1, f"{kind}_unpriced": 1}
     return {kind: 1, f"{kind}_usd": worst_usd}
 
 
-def _answered(usage: Usage, cost_usd: Decimal | None) -> Delta:
+def _answered(attempt: Attempt) -> Delta:
+    usage = attempt.usage or Usage()
     delta: Delta = {
         "answered": 1,
         "input_tokens": usage.input_tokens,
@@ -76,8 +77,6 @@ def _answered(usage: Usage, cost_usd: Decimal | None) -> Delta:
         "output_tokens": usage.output_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
     }
-    if cost_usd is None:
-        delta["unpriced"] = 1
-    else:
-        delta["answers_usd"] = cost_usd
-    return delta
+    if attempt.cost_usd is None:
+        return {**delta, **_held("unpriced", attempt.worst_usd)}
+    return {**delta, "answers_usd": attempt.cost_usd}

@@ -15,7 +15,9 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner.checkpoint.reading import ShardReader
 from runner.checkpoint.shard import create_shard
+from runner.checkpoint.store import DATABASE
 from runner.config import RunConfig
 from runner.durable import write_json
 from runner.errors import RunNotFound, StateDamaged, StateError, StateTooNew
@@ -91,7 +93,7 @@ class Manifest:
         """Create shard `slot` and list it: only then may its worker send.
 
         A shard that was created but not listed before a crash holds no attempts,
-        so creating it again is harmless; one that holds attempts is refused.
+        so creating it again is harmless (`refuse_unlisted_shards` sees to that).
         """
         if slot in self.shards:
             return self
@@ -99,6 +101,30 @@ class Manifest:
         changed = dataclasses.replace(self, shards=(*self.shards, slot))
         changed.save(run_folder)
         return changed
+
+    def refuse_unlisted_shards(self, run_folder: Path) -> None:
+        """StateDamaged if a shard holds something that this manifest knows not of.
+
+        A crash between creating a shard and listing it leaves an empty one, which is
+        adopted. One with attempts means that the manifest is an older copy.
+        """
+        for folder in sorted(run_folder.glob("shard-*")):
+            slot = int(folder.name.removeprefix("shard-"))
+            database = folder / DATABASE
+            if (
+                slot in self.shards
+                or not database.exists()
+                or not database.stat().st_size
+            ):
+                continue
+            reader = ShardReader(run_folder, slot, live=False)
+            is_unused = reader.is_unused(self.run_id)
+            reader.close()
+            if not is_unused:
+                raise StateDamaged(
+                    f"{folder} holds answers, but {MANIFEST} does not list it",
+                    f"put the newest copy of {MANIFEST} back",
+                )
 
     def with_marks(self, totals: dict[int, Totals]) -> "Manifest":
         """The same with higher high-water marks."""
@@ -123,7 +149,8 @@ def new_run_id() -> str:
 
 
 def make_private(folder: Path) -> None:
-    """Create `folder` for this user only, and refuse one that others can change."""
+    """Create `folder` for this user only; StateError where runs cannot live in it."""
+    existed = folder.exists()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
@@ -137,8 +164,8 @@ def make_private(folder: Path) -> None:
         raise StateError(f"{folder} belongs to another user", "use --state-dir")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StateError(f"{folder} cannot be written to", "use --state-dir")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        folder.chmod(0o700)
+    if not existed:
+        folder.chmod(0o700)  # whatever the umask; a folder of the user's stays as it is
 
 
 def _read(run_folder: Path) -> JsonObject:

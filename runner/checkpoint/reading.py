@@ -54,6 +54,12 @@ class ShardReader:
             raise StateDamaged(f"{self._path} does not say which run it belongs to")
         return entry[0]
 
+    def is_unused(self, run_id: str) -> bool:
+        """Whether this shard was created for that run and has recorded nothing."""
+        entry = self._get(IDENTITY_KEY)
+        is_ours = entry is None or entry[0].get("run_id") == run_id
+        return is_ours and self.totals().begun == 0 and not self.sessions()
+
     def totals(self) -> Totals:
         """The stored totals: one small read, however many items there are."""
         entry = self._get(TOTALS_KEY)

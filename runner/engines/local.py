@@ -29,7 +29,6 @@ _PIECE = 1 << 16
 # Threads that wait for a network answer must not take the GIL from each other
 # every 5 ms: at 2 x 256 threads 62 requests/s became 945 with 0.1 s.
 _SWITCH_INTERVAL_S = 0.1
-_ABANDON_GRACE_S = 5.0
 
 
 def create() -> "LocalEngine":

@@ -38,6 +38,8 @@ TICK_S = 0.1
 BEAT_S = 1.0
 MARK_S = 60.0
 _SILENCE_GRACE_S = 60.0
+_ABANDON_GRACE_S = 5.0
+"""For a worker that was told to stop waiting and does not listen."""
 _log = logging.getLogger("runner.supervisor")
 
 
@@ -68,6 +70,7 @@ class Supervisor:
         self._stop: Stop | None = None
         self._draining = False
         self._abandoned = False
+        self._abandoned_s = 0.0
         self._turned_s = self._marked_s = clock.monotonic_s()
         self._beaten_s = -math.inf
 
@@ -144,8 +147,6 @@ class Supervisor:
         match message["is"]:
             case "ready":
                 slot.is_ready = True
-                slot.failed_starts = 0
-                self._undertaker.saw_ready()
             case "progress":
                 self._progress(slot, message)
             case "stop":
@@ -297,8 +298,12 @@ class Supervisor:
             self._stop_for(_stop_by(self._signals.drain))
         if self._signals.abandon and not self._abandoned:
             self._abandoned = True
+            self._abandoned_s = now_s
             for slot in self._slots.values():
                 self._engine.send(slot.number, {"do": "abandon"})
+        if self._abandoned and now_s - self._abandoned_s > _ABANDON_GRACE_S:
+            for slot in self._slots.values():
+                self._engine.kill(slot.number)
 
     def _beat(self, state: RunState) -> None:
         now_s = self._clock.monotonic_s()

@@ -45,7 +45,9 @@ def holding(run_folder: Path, clock: Clock) -> Iterator[Manifest]:
     lock = RunLock(run_folder, clock.unix_s())
     try:
         lock.wait_for_orphans(run_folder)
-        yield Manifest.load(run_folder)
+        manifest = Manifest.load(run_folder)
+        manifest.refuse_unlisted_shards(run_folder)
+        yield manifest
     finally:
         lock.release()
 

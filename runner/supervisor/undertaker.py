@@ -42,13 +42,10 @@ class Undertaker:
         self.suspects: collections.deque[int] = collections.deque()
         """Rows to be asked one at a time, alone with their worker."""
 
-    def saw_ready(self) -> None:
-        """A worker came up: what killed the ones before has not killed it."""
-        self._early_deaths = 0
-
     def saw_outcome(self, row: int) -> None:
         """Whatever died in its company, it was not this item's fault."""
         self._strikes.pop(row, None)
+        self._early_deaths = 0
 
     def bury(
         self,
@@ -80,23 +77,39 @@ class Undertaker:
         reader = ShardReader(self._run.folder, slot.number, live=True)
         try:
             slot.totals = reader.totals()
+            if is_sudden:
+                self._blame(slot, reader)
             for row in sorted(slot.assigned):
-                if self._is_settled(slot, row, reader, death, blames=is_sudden):
+                if self._is_settled(slot, row, reader, death):
                     finish(slot, row)
         finally:
             reader.close()
         rebuild_slot(self._run.place, slot.number, slot.totals.committed_usd)
         return self._plan_restart(slot, death) if is_sudden else None
 
+    def _blame(self, slot: Slot, reader: ShardReader) -> None:
+        """A strike for each item that was at work, as far as its traces tell.
+
+        One that kills before its first send, or while a reply of another slot is
+        judged, leaves none there: then all are suspects, and being alone tells.
+        """
+        numbers = {row: self._run.index.number(row) for row in slot.assigned}
+        unfinished = [
+            row
+            for row, number in numbers.items()
+            if not self._run.is_finished_by(number, reader.outcome(number))
+        ]
+        at_work = [row for row in unfinished if reader.attempts(numbers[row])]
+        self._strikes.update(at_work or unfinished)
+
     def _is_settled(
-        self, slot: Slot, row: int, reader: ShardReader, death: Died, *, blames: bool
+        self, slot: Slot, row: int, reader: ShardReader, death: Died
     ) -> bool:
         """Whether the item has its outcome; else it waits for another worker."""
         number = self._run.index.ref(row).number
         if self._run.is_finished_by(number, reader.outcome(number)):
             return True
         slot.assigned.discard(row)
-        self._strikes[row] += int(blames and bool(reader.attempts(number)))
         if self._strikes[row] >= DEATHS_TO_FAIL:
             self._fail(row, death)
             return True
@@ -130,7 +143,9 @@ class Undertaker:
 
     def _plan_restart(self, slot: Slot, death: Died) -> Stop | None:
         """At once for a worker that recorded anything, else after 1, 3, 7 ... s."""
-        if not slot.recorded:
+        if slot.recorded:
+            slot.failed_starts = 0
+        else:
             slot.failed_starts += 1
             self._early_deaths += 1
         delay_s = min(_RESTART_MOST_S, 2.0**slot.failed_starts) - 1.0

@@ -27,6 +27,8 @@ class Script:
 
     killers: set[int] = field(default_factory=set)
     """Rows that kill their worker once they are begun."""
+    kills_unbegun: bool = False
+    """A killer kills before its request is begun."""
     settles_first: bool = False
     """A killer's reply is on disk before it kills."""
     never_ready: bool = False
@@ -95,6 +97,11 @@ class ScriptedEngine:
     def _walk(self, slot: int, worker: "_Worker") -> None:
         row, history = worker.queue.popleft()
         self.asked.append(row)
+        if row in self.script.killers and (
+            self.script.kills_unbegun or history.unjudged
+        ):
+            self._end(slot, Died(slot, "killed by SIGSEGV", is_clean=False))
+            return
         attempt = worker.begin(row, history)
         self.sent.append((row, attempt.attempt))
         if row in self.script.killers:

@@ -11,8 +11,10 @@ import pytest
 from fake_clock import FakeClock
 from scripted_engine import Script, ScriptedEngine
 
+from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.config import Pacing, RunConfig, Service, TaskSpec, default_output
+from runner.errors import StateDamaged
 from runner.records import OutcomeState, RunStatus, Stop, StopKind
 from runner.session.starting import create_run
 from runner.supervisor.loop import Supervisor
@@ -130,6 +132,34 @@ def test_no_two_sends_ever_have_the_same_name(
 
     assert len(set(engine.sent)) == len(engine.sent)
     assert [a for row, a in engine.sent if row == killer] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("stage", ["before the send", "in the verdict"])
+def test_an_item_that_kills_outside_its_request_is_found_as_well(
+    run_folder: Path, clock: FakeClock, stage: str
+) -> None:
+    """It leaves no attempt, or one in another worker's shard; no endless crashes."""
+    script = Script(killers={5}, kills_unbegun=stage == "before the send")
+    script.settles_first = stage == "in the verdict"
+    stop, engine, _ = supervise(run_folder, clock, script)
+
+    found = states(run_folder, clock)
+    assert stop is None
+    assert found[5] is OutcomeState.FAILED
+    assert found.count(OutcomeState.VALID) == 11
+    assert len(engine.started) <= 12
+
+
+def test_a_shard_that_an_older_manifest_does_not_list_is_refused(
+    run_folder: Path, clock: FakeClock
+) -> None:
+    """Taking it for new would pay for all of its answers again."""
+    young = Manifest.load(run_folder)
+    supervise(run_folder, clock, Script())
+    young.save(run_folder)
+
+    with pytest.raises(StateDamaged, match="does not list it"):
+        supervise(run_folder, clock, Script())
 
 
 def test_workers_that_die_before_they_are_ready_stop_the_run(
