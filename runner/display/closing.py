@@ -20,10 +20,15 @@ def closing_text(finish: Finish, *, resume_command: str, export_command: str) ->
     lines = [
         f"paused: {why}" if is_as_asked else stopped_words(why),
         f"  items    {items_words(status)}, {count(status.pending)} pending",
-        "  answers  all that came are recorded: nothing is lost, none is paid twice",
     ]
     if status.unresolved:
-        lines.append(f"  except   {_unresolved_words(finish)}")
+        lines.append(
+            f"  answers  all that came are recorded; {_unresolved_words(finish)}"
+        )
+    else:
+        lines.append(
+            "  answers  all that came are recorded: nothing is lost, none is paid twice"
+        )
     if stop and stop.hint:
         lines.append(f"  do       {printable(stop.hint)}")
     return "\n".join(
