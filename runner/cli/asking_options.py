@@ -64,7 +64,7 @@ class WhichItems:
         option(
             "--id-field",
             "NAME",
-            "field that tells items apart; otherwise id, custom_id or the line",
+            "field that tells items apart; otherwise custom_id, id or the line",
             text_of("--id-field"),
         ),
     ] = None
