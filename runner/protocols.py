@@ -6,7 +6,6 @@ back, and says when one is gone. Nothing else knows which engine runs.
 Floor: words. Knows config and records.
 """
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,19 +84,4 @@ class Channel(Protocol):
 
     def send(self, message: JsonObject) -> None:
         """Send a message; lost without a word if the supervisor is gone."""
-        ...
-
-
-class WorkerMain(Protocol):
-    """What an engine runs in each slot."""
-
-    def __call__(
-        self,
-        settings: WorkerSettings,
-        api_key: str,
-        channel: Channel,
-        *,
-        abandon: threading.Event,
-    ) -> None:
-        """Work until told to stop, or until the supervisor is gone."""
         ...

@@ -9,7 +9,7 @@ Floor: engines.
 import contextlib
 import queue
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from runner.protocols import Died, Event, Said, WorkerSettings
 from runner.records import JsonObject
@@ -90,7 +90,6 @@ class _QueueChannel:
     slot: int
     orders: "queue.SimpleQueue[JsonObject | None]"
     events: "queue.SimpleQueue[Event]"
-    is_closed: bool = field(default=False)
 
     def receive(self, timeout_s: float) -> list[JsonObject] | None:
         """Orders that have come; None once the supervisor has hung up."""
