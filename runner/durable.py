@@ -8,6 +8,7 @@ Floor: words. Knows errors.
 import contextlib
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -15,6 +16,7 @@ from typing import IO
 from runner.records import JsonObject
 
 _TEMP = ".tmp"
+_PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 _MOST_PID_DIGITS = 7  # 2**22 is the highest pid of Linux, 99,999 that of macOS
 
 
@@ -24,10 +26,14 @@ def replacing(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
 
     Raises OSError, leaving `path` as it was and no temp file behind.
     """
-    temp = path.with_name(f".{path.name}.{os.getpid()}{_TEMP}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    # Others may write to an output's folder: neither a file nor a link that they
+    # put there is ever opened, and they cannot guess the name.
+    name = f".{path.name}.{os.getpid()}-{secrets.token_hex(8)}{_TEMP}"
+    temp = path.with_name(name)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temp, flags, mode)
     try:
-        with os.fdopen(os.open(temp, flags, mode), "wb", 1 << 20) as stream:
+        with os.fdopen(descriptor, "wb", 1 << 20) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -40,8 +46,13 @@ def replacing(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
 
 def write_json(path: Path, value: JsonObject) -> None:
     """Replace `path` with `value` as ASCII JSON, durably."""
+    write_bytes(path, json.dumps(value, indent=1).encode("ascii") + b"\n")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` with these bytes, durably."""
     with replacing(path) as stream:
-        stream.write(json.dumps(value, indent=1).encode("ascii") + b"\n")
+        stream.write(content)
 
 
 def remove_leftovers(path: Path) -> None:
@@ -53,6 +64,27 @@ def remove_leftovers(path: Path) -> None:
         pid = _writer_of(temp.name, path.name)
         if pid is not None and not _is_alive(pid):
             temp.unlink(missing_ok=True)
+
+
+def open_private(path: Path) -> int:
+    """Open a file to read and write, created for this user only, whatever the umask.
+
+    Returns its descriptor, for the caller to close. Raises OSError, also where a
+    link stands in its place.
+    """
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    with contextlib.suppress(FileNotFoundError):
+        return os.open(path, flags)
+    descriptor = os.open(path, flags | os.O_CREAT, _PRIVATE_FILE)
+    os.fchmod(descriptor, _PRIVATE_FILE)  # a umask may have taken more away
+    return descriptor
+
+
+def make_private_folder(folder: Path) -> None:
+    """Create a folder for this user only, whatever the umask; one there stays as is."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=_PRIVATE_FOLDER)
+        folder.chmod(_PRIVATE_FOLDER)
 
 
 def sync_folder(folder: Path) -> None:
@@ -69,7 +101,7 @@ def _writer_of(name: str, target: str) -> int | None:
     start = f".{target}."
     if not (name.startswith(start) and name.endswith(_TEMP)):
         return None
-    pid = name[len(start) : -len(_TEMP)]
+    pid = name[len(start) : -len(_TEMP)].partition("-")[0]
     is_pid = pid.isascii() and pid.isdigit() and len(pid) <= _MOST_PID_DIGITS
     return int(pid) if is_pid and int(pid) else None
 

@@ -215,6 +215,9 @@ class Totals:
     valid: int = 0
     invalid: int = 0
     failed: int = 0
+    records: int = field(default=0, compare=False)
+    """How often one was written; it only grows, so that an older copy shows. Not
+    compared: what is there now does not tell how often it was written."""
     begun: int = 0
     """Attempts recorded before their send."""
     not_sent: int = 0

@@ -10,7 +10,7 @@ Floor: doors and rules. Pure.
 
 from decimal import Decimal
 
-from runner.checkpoint.entries import Attempt, Outcome
+from runner.checkpoint.entries import Attempt, InvalidAnswer, Outcome
 from runner.records import AttemptState, OutcomeState, Totals, Usage
 
 Delta = dict[str, int | Decimal]
@@ -22,6 +22,8 @@ def delta_of_attempt(attempt: Attempt) -> Delta:
     if attempt.state is AttemptState.NOT_SENT:
         return {"begun": 1, "not_sent": 1}
     delta: Delta = {"begun": 1, "retried": int(attempt.is_retry)}
+    if attempt.follows_invalid:
+        add(delta, _invalid(attempt.follows_invalid))
     for old in attempt.supersedes:
         # Unresolved until now; asked again from now on, so lost.
         add(delta, _held("lost", old.worst_usd))
@@ -36,14 +38,25 @@ def delta_of_attempt(attempt: Attempt) -> Delta:
 
 
 def delta_of_outcome(outcome: Outcome) -> Delta:
-    """What this outcome adds; a later generation takes the earlier one's back."""
-    if outcome.state is OutcomeState.REMOVED:
-        return {}
-    return {
-        str(outcome.state): 1,
-        "invalid_answers": outcome.invalid_answers,
-        "invalid_answers_usd": outcome.invalid_answers_usd,
+    """What this outcome adds; a later generation takes the earlier one's back.
+
+    The item's attempts have told of invalid answers already: of all but the last,
+    as a rule. A rejudgement that finds fewer takes back what they told.
+    """
+    delta: Delta = {
+        "invalid_answers": outcome.invalid_answers - outcome.told_invalid_answers,
+        "invalid_answers_usd": outcome.invalid_answers_usd - outcome.told_invalid_usd,
     }
+    if outcome.state is not OutcomeState.REMOVED:
+        delta[str(outcome.state)] = 1
+    return delta
+
+
+def delta_of_end(begun: Attempt, settled: Attempt) -> Delta:
+    """What is added when an attempt that was open comes to its end."""
+    delta = delta_of_attempt(settled)
+    add(delta, negated(delta_of_attempt(begun)))
+    return delta
 
 
 def add(totals: Delta, delta: Delta) -> None:
@@ -60,6 +73,10 @@ def negated(delta: Delta) -> Delta:
 def as_totals(totals: Delta) -> Totals:
     """The same numbers under their names; what is not there is zero."""
     return Totals.from_json({name: str(value) for name, value in totals.items()})
+
+
+def _invalid(answer: InvalidAnswer) -> Delta:
+    return {"invalid_answers": 1, "invalid_answers_usd": answer.cost_usd or Decimal(0)}
 
 
 def _held(kind: str, worst_usd: Decimal | None) -> Delta:

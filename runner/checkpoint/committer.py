@@ -130,13 +130,17 @@ class Committer:
         totals = dict(self._totals)
         for write in group:
             add(totals, write.delta)
+        add(totals, {"records": len(group)})
         try:
             with store.transact():
                 for write in group:
                     store.set(write.key, write.sealed)
                 store.set(TOTALS_KEY, _sealed_totals(totals))
         except Exception as cause:  # noqa: BLE001 - a bug must not leave them waiting
-            return StoreError(f"cannot write the checkpoint in {self._folder}: {cause}")
+            return StoreError(
+                f"cannot write the checkpoint in {self._folder}: {cause}",
+                "make room, or mend the disk, then `runner resume`",
+            )
         self._totals = totals
         return None
 

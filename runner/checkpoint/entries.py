@@ -24,7 +24,8 @@ from runner.records import (
 
 TOTALS_KEY = "m/totals"
 IDENTITY_KEY = "m/identity"
-RECORD_VERSION = 1
+RECORD_VERSION = 2
+"""What records mean; raised when an older program would misread them."""
 
 
 def attempt_key(number: int, attempt: int) -> str:
@@ -51,6 +52,14 @@ class Superseded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidAnswer:
+    """An answer judged not valid; the send that follows it tells of it."""
+
+    attempt: int
+    cost_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One send of one item: begun on disk before it leaves, then settled."""
 
@@ -69,6 +78,8 @@ class Attempt:
     failures_before: int = 0
     """Failures that counted against the item when this send began."""
     supersedes: tuple[Superseded, ...] = ()
+    follows_invalid: InvalidAnswer | None = None
+    """The answer that this send asks again for, where none before has told of it."""
     latency_s: float | None = None
     status: int | None = None
     request_id: str | None = None
@@ -101,6 +112,8 @@ class Attempt:
             "is_retry": self.is_retry,
             "failures_before": self.failures_before,
             "supersedes": [[s.attempt, _text(s.worst_usd)] for s in self.supersedes],
+            "follows_invalid": self.follows_invalid
+            and [self.follows_invalid.attempt, _text(self.follows_invalid.cost_usd)],
             "latency_s": self.latency_s,
             "status": self.status,
             "request_id": self.request_id,
@@ -125,6 +138,11 @@ class Attempt:
             Superseded(attempt=attempt, worst_usd=_money(worst))
             for attempt, worst in stored.get("supersedes", ())
         )
+        if "follows_invalid" in fields:
+            before, cost_usd = fields["follows_invalid"]
+            fields["follows_invalid"] = InvalidAnswer(
+                attempt=before, cost_usd=_money(cost_usd)
+            )
         if "failure" in fields:
             failure = dict(fields["failure"])
             failure["kind"] = FailureKind(failure["kind"])
@@ -150,6 +168,9 @@ class Outcome:
     requests: int = 0
     invalid_answers: int = 0
     invalid_answers_usd: Decimal = Decimal(0)
+    told_invalid_answers: int = 0
+    """Those that the item's attempts have added to the totals already."""
+    told_invalid_usd: Decimal = Decimal(0)
     reason: str | None = None
     finished_unix_s: float
 
@@ -167,6 +188,8 @@ class Outcome:
             "requests": self.requests,
             "invalid_answers": self.invalid_answers,
             "invalid_answers_usd": str(self.invalid_answers_usd),
+            "told_invalid_answers": self.told_invalid_answers,
+            "told_invalid_usd": str(self.told_invalid_usd),
             "reason": self.reason,
             "finished_unix_s": self.finished_unix_s,
         }
@@ -178,6 +201,7 @@ class Outcome:
         fields = {name: value for name, value in stored.items() if name != "v"}
         fields["state"] = OutcomeState(stored["state"])
         fields["invalid_answers_usd"] = Decimal(stored["invalid_answers_usd"])
+        fields["told_invalid_usd"] = Decimal(stored["told_invalid_usd"])
         if "answer" in fields:
             slot, attempt = fields["answer"]
             fields["answer"] = (slot, attempt)

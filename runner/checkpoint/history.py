@@ -34,6 +34,10 @@ class History:
     """All answers that were judged not valid, those before a retry included."""
     invalid_usd: Decimal = Decimal(0)
     """What these cost, where that is known."""
+    told_invalid_answers: int = 0
+    """Those that a later send has added to the totals."""
+    told_invalid_usd: Decimal = Decimal(0)
+    """What these cost, where that is known."""
     unresolved: tuple[Superseded, ...] = ()
     unjudged: tuple[int, int] | None = None
     """Slot and attempt of a reply on disk that nobody has judged."""
@@ -51,6 +55,8 @@ class History:
             "cost_usd": None if self.cost_usd is None else str(self.cost_usd),
             "invalid_answers": self.invalid_answers,
             "invalid_usd": str(self.invalid_usd),
+            "told_invalid_answers": self.told_invalid_answers,
+            "told_invalid_usd": str(self.told_invalid_usd),
             "unresolved": [
                 [u.attempt, None if u.worst_usd is None else str(u.worst_usd)]
                 for u in self.unresolved
@@ -72,6 +78,8 @@ class History:
             cost_usd=None if cost is None else Decimal(cost),
             invalid_answers=stored["invalid_answers"],
             invalid_usd=Decimal(stored["invalid_usd"]),
+            told_invalid_answers=stored["told_invalid_answers"],
+            told_invalid_usd=Decimal(stored["told_invalid_usd"]),
             unresolved=tuple(
                 Superseded(attempt=a, worst_usd=None if w is None else Decimal(w))
                 for a, w in stored["unresolved"]
@@ -103,6 +111,18 @@ def history_of(attempts: Sequence[Attempt], replaces: Outcome | None = None) -> 
     )
 
 
+def told(history: History, attempt: Attempt) -> History:
+    """With the invalid answer that this attempt, which was sent, tells of."""
+    answer = attempt.follows_invalid
+    if answer is None:
+        return history
+    return replace(
+        history,
+        told_invalid_answers=history.told_invalid_answers + 1,
+        told_invalid_usd=history.told_invalid_usd + (answer.cost_usd or Decimal(0)),
+    )
+
+
 def _unresolved(attempts: Sequence[Attempt]) -> tuple[Superseded, ...]:
     sent = [a for a in attempts if a.state is not AttemptState.NOT_SENT]
     lost = {old.attempt for a in sent for old in a.supersedes}
@@ -118,6 +138,7 @@ def _with(history: History, attempt: Attempt, *, counts: bool) -> History:
     if attempt.state is AttemptState.NOT_SENT:
         return history
     history = _judged(replace(history, requests=history.requests + 1))
+    history = told(history, attempt)
     if counts:
         failed = int(attempt.failure is not None and attempt.failure_counts)
         history = replace(history, failures=attempt.failures_before + failed)

@@ -43,7 +43,7 @@ class Manifest:
     next_number: int
     shards: tuple[int, ...] = ()
     marks: dict[int, int] = field(default_factory=dict)
-    """Attempts a shard had at least: fewer in it means an old copy."""
+    """Records a shard was given at least: fewer of them means an old copy."""
 
     def save(self, run_folder: Path) -> None:
         """Replace the manifest durably."""
@@ -128,16 +128,16 @@ class Manifest:
 
     def with_marks(self, totals: dict[int, Totals]) -> "Manifest":
         """The same with higher high-water marks."""
-        marks = {slot: shard.begun for slot, shard in totals.items()}
+        marks = {slot: shard.records for slot, shard in totals.items()}
         return dataclasses.replace(self, marks={**self.marks, **marks})
 
     def check_marks(self, totals: dict[int, Totals]) -> None:
         """StateDamaged if a shard holds less than it once did."""
         for slot, mark in self.marks.items():
-            if totals[slot].begun < mark:
+            if totals[slot].records < mark:
                 raise StateDamaged(
-                    f"shard {slot} of run {self.run} holds {totals[slot].begun}"
-                    f" attempts, but once held {mark}",
+                    f"shard {slot} of run {self.run} was given {mark} records, but"
+                    f" shows only {totals[slot].records}",
                     "put the newest copy of the state folder back (cache.db with"
                     " its -wal file)",
                 )

@@ -14,18 +14,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from runner.checkpoint.accounting import Delta, add, as_totals, delta_of_end
 from runner.checkpoint.entries import (
     IDENTITY_KEY,
+    RECORD_VERSION,
     TOTALS_KEY,
     Attempt,
     Outcome,
-    attempt_key,
     outcome_key,
 )
 from runner.checkpoint.envelope import unseal
+from runner.checkpoint.rescue import RESCUE, rescued
 from runner.checkpoint.shard import shard_folder
 from runner.checkpoint.store import DATABASE, SealedDisk
-from runner.errors import StateDamaged
+from runner.errors import StateDamaged, StateTooNew
 from runner.records import AttemptState, JsonObject, Totals
 
 _PAGE_ROWS = 1_000
@@ -61,9 +63,34 @@ class ShardReader:
         return is_ours and self.totals().begun == 0 and not self.sessions()
 
     def totals(self) -> Totals:
-        """The stored totals: one small read, however many items there are."""
+        """The totals: one small read, however many items there are."""
         entry = self._get(TOTALS_KEY)
-        return Totals.from_json(entry[0]) if entry else Totals()
+        waiting: Delta = {}
+        for begun, settled, _ in self.rescued():
+            add(waiting, delta_of_end(begun, settled))
+        stored = Totals.from_json(entry[0]) if entry else Totals()
+        return stored + as_totals(waiting)
+
+    def rescued(self) -> list[tuple[Attempt, Attempt, bytes]]:
+        """Replies that wait in the rescue file for their attempt, open in the shard.
+
+        Returns: The attempt as begun and as settled, and the bytes received.
+        Raises StateDamaged if they do not belong to this shard.
+        """
+        waiting = []
+        for key, fields, body in rescued(self._path.parent):
+            entry = self._get(key)
+            settled = Attempt.from_json(fields)
+            begun = entry and Attempt.from_json(entry[0])
+            if not begun or begun.fingerprint != settled.fingerprint:
+                raise StateDamaged(
+                    f"{self._path.parent / RESCUE} holds an answer to a question that"
+                    f" {self._path} does not know",
+                    "put the newest copy of the shard's folder back",
+                )
+            if begun.state is AttemptState.OPEN:
+                waiting.append((begun, settled, body))
+        return waiting
 
     def numbers(self, kind: str) -> Iterator[int]:
         """Item numbers that have an outcome (`o`) or attempts (`a`), ascending.
@@ -91,18 +118,16 @@ class ShardReader:
 
     def attempts(self, number: int) -> list[tuple[Attempt, bytes]]:
         """All attempts of one item in this shard, with the bytes received."""
-        first, last = f"a/{number:010d}/", f"a/{number:010d}0"
-        return [(Attempt.from_json(f), body) for _, f, body in self._scan(first, last)]
+        return list(self._attempts(f"a/{number:010d}/", f"a/{number:010d}0"))
 
     def attempt(self, number: int, attempt: int) -> tuple[Attempt, bytes] | None:
         """One attempt, with the bytes received."""
-        entry = self._get(attempt_key(number, attempt))
-        return entry and (Attempt.from_json(entry[0]), entry[1])
+        found = self.attempts(number)
+        return next((entry for entry in found if entry[0].attempt == attempt), None)
 
     def all_attempts(self) -> Iterator[tuple[Attempt, bytes]]:
         """Every attempt of this shard, in item order."""
-        for _, fields, body in self._scan("a/", "a0"):
-            yield Attempt.from_json(fields), body
+        yield from self._attempts("a/", "a0")
 
     def sessions(self) -> list[JsonObject]:
         """The sessions noted in this shard (shard 0), oldest first."""
@@ -111,6 +136,16 @@ class ShardReader:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def _attempts(self, after: str, before: str) -> Iterator[tuple[Attempt, bytes]]:
+        """Attempts as they stand; one whose reply was rescued counts as settled."""
+        waiting = {
+            (settled.number, settled.attempt): (settled, body)
+            for _, settled, body in self.rescued()
+        }
+        for _, fields, body in self._scan(after, before):
+            stored = Attempt.from_json(fields)
+            yield waiting.get((stored.number, stored.attempt), (stored, body))
 
     def _connect(self, *, live: bool) -> sqlite3.Connection:
         # A missing or zero-length database would open as an empty, healthy one,
@@ -183,6 +218,7 @@ class RunReader:
         }
         for slot, shard in self._shards.items():
             identity = shard.identity()
+            _check_version(shard_folder(run_folder, slot), identity.get("v"))
             if (identity.get("run_id"), identity.get("slot")) != (run_id, slot):
                 raise StateDamaged(
                     f"{shard_folder(run_folder, slot)} belongs to another run"
@@ -232,6 +268,11 @@ class RunReader:
         ]
         return sorted(found, key=lambda entry: entry[0].attempt)
 
+    def all_attempts(self) -> Iterator[tuple[Attempt, bytes]]:
+        """Every attempt of the run, shard by shard, with the bytes received."""
+        for shard in self._shards.values():
+            yield from shard.all_attempts()
+
     def attempt(self, slot: int, number: int, attempt: int) -> tuple[Attempt, bytes]:
         """One attempt; StateDamaged if it is not where a record says it is."""
         entry = self._shards[slot].attempt(number, attempt)
@@ -262,6 +303,19 @@ class RunReader:
         """Close all shards."""
         for shard in self._shards.values():
             shard.close()
+
+
+def _check_version(folder: Path, version: object) -> None:
+    if version == RECORD_VERSION:
+        return
+    if isinstance(version, int) and version > RECORD_VERSION:
+        raise StateTooNew(
+            f"{folder} was written by a newer version of runner", "update runner"
+        )
+    raise StateDamaged(
+        f"{folder} was written by a version of runner that was never released",
+        "go on with that version, or begin a new run",
+    )
 
 
 def _generation(entry: tuple[Outcome, bytes]) -> int:

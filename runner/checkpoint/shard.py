@@ -6,11 +6,13 @@
 
 Killed between begin and settle, an attempt stays open: it may have been billed,
 and a resume says so. Killed between settle and record, the stored reply is judged
-again, not bought again.
+again, not bought again. When the database cannot take a settle, the record goes
+into the slot's rescue file: it is kept, and nothing more is begun.
 
 Floor: doors and rules.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +21,9 @@ from pathlib import Path
 from runner.checkpoint.accounting import (
     Delta,
     add,
+    as_totals,
     delta_of_attempt,
+    delta_of_end,
     delta_of_outcome,
     negated,
 )
@@ -33,6 +37,8 @@ from runner.checkpoint.entries import (
     outcome_key,
 )
 from runner.checkpoint.envelope import seal
+from runner.checkpoint.rescue import RescueFile
+from runner.durable import make_private_folder
 from runner.errors import StoreError
 from runner.records import JsonObject, Totals
 
@@ -48,12 +54,28 @@ class ShardCounts:
 class Shard:
     """The writing side of one shard; one process at a time has it open."""
 
-    def __init__(self, run_folder: Path, slot: int) -> None:
-        """Open shard `slot`; raises StoreError or StateDamaged."""
+    def __init__(self, run_folder: Path, slot: int, *, rescue_bytes: int = 0) -> None:
+        """Open shard `slot`; raises StoreError or StateDamaged.
+
+        Args:
+            run_folder: The run's folder.
+            slot: Which shard.
+            rescue_bytes: Disk space to set aside for replies that the database
+                cannot take; 0: nothing is in flight here.
+        """
         self.slot = slot
-        self._committer = Committer(shard_folder(run_folder, slot))
+        folder = shard_folder(run_folder, slot)
+        with contextlib.ExitStack() as opened:
+            self._rescue: RescueFile | None = None
+            if rescue_bytes:
+                self._rescue = RescueFile(folder, rescue_bytes)
+                opened.callback(self._rescue.close)
+            self._committer = Committer(folder)
+            opened.pop_all()
         self._lock = threading.Lock()
         self._in_flight: set[str] = set()
+        self._rescued: Delta = {}
+        self._is_closed = False
 
     @property
     def failure(self) -> StoreError | None:
@@ -64,7 +86,8 @@ class Shard:
         """What is on disk, and what of it is in flight in this process."""
         with self._lock:
             in_flight = len(self._in_flight)
-        return ShardCounts(totals=self._committer.totals, in_flight=in_flight)
+            totals = self._committer.totals + as_totals(self._rescued)
+        return ShardCounts(totals=totals, in_flight=in_flight)
 
     def begin(self, attempt: Attempt) -> None:
         """Put "about to spend" on disk; StoreError if that is not possible."""
@@ -75,11 +98,19 @@ class Shard:
             self._in_flight.add(key)
 
     def settle(self, begun: Attempt, settled: Attempt, body: bytes) -> None:
-        """Put what came back on disk, as received; StoreError if not possible."""
+        """Put what came back on disk, as received.
+
+        Raises StoreError when the database did not take it. The run has to stop
+        then, also where the record was rescued and nothing is lost.
+        """
         key = attempt_key(begun.number, begun.attempt)
-        delta = delta_of_attempt(settled)
-        add(delta, negated(delta_of_attempt(begun)))
-        self._committer.write(key, seal(key, settled.to_json(), body), delta)
+        delta = delta_of_end(begun, settled)
+        sealed = seal(key, settled.to_json(), body)
+        try:
+            self._committer.write(key, sealed, delta)
+        except StoreError:
+            self._keep(key, sealed, delta)
+            raise
         with self._lock:
             self._in_flight.discard(key)
 
@@ -118,6 +149,19 @@ class Shard:
     def close(self) -> None:
         """Commit what waits and close."""
         self._committer.close()
+        with self._lock:
+            if self._rescue and not self._is_closed:
+                self._rescue.close()
+            self._is_closed = True
+
+    def _keep(self, key: str, sealed: bytes, delta: Delta) -> None:
+        """Rescue a record; StoreError if that fails too. Not once we are closed."""
+        with self._lock:
+            if self._rescue is None or self._is_closed:
+                return
+            self._rescue.keep(key, sealed)
+            self._in_flight.discard(key)
+            add(self._rescued, delta)
 
 
 def shard_folder(run_folder: Path, slot: int) -> Path:
@@ -128,7 +172,7 @@ def shard_folder(run_folder: Path, slot: int) -> Path:
 def create_shard(run_folder: Path, run_id: str, slot: int) -> None:
     """Create an empty shard that knows its run; list it in the manifest next."""
     folder = shard_folder(run_folder, slot)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_private_folder(folder)
     shard = Shard(run_folder, slot)
     shard.note(IDENTITY_KEY, {"v": RECORD_VERSION, "run_id": run_id, "slot": slot})
     shard.close()

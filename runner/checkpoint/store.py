@@ -9,6 +9,7 @@ and another constructor elsewhere could have changed them.
 Floor: doors and rules.
 """
 
+import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import diskcache
 
+from runner.durable import open_private
 from runner.errors import StateDamaged, StoreError
 
 _NEVER = 2**62
@@ -94,6 +96,8 @@ def open_store(folder: Path) -> diskcache.Cache:
     WAL-reset bug (all versions before 3.51.3).
     """
     try:
+        # SQLite would create it for everybody; -wal and -shm get the mode it has.
+        os.close(open_private(folder / DATABASE))
         store = diskcache.Cache(
             str(folder), timeout=60, disk=SealedDisk, **dict(SETTINGS)
         )

@@ -126,7 +126,8 @@ class _Court:
             chosen.attempt,
             history_of([attempt for attempt, _ in attempts]),
         )
-        if result != found[1]:
+        is_counted_alike = outcome.invalid_answers == found[0].invalid_answers
+        if result != found[1] or not is_counted_alike:
             self._shard.record(outcome, result, found[0], self._heard)
             self._count(found[0].state, outcome.state)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from runner.checkpoint.entries import Outcome
 from runner.checkpoint.history import History, history_of
+from runner.checkpoint.intake import take_in_rescued
 from runner.checkpoint.locks import RunLock
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
@@ -47,6 +48,7 @@ def holding(run_folder: Path, clock: Clock) -> Iterator[Manifest]:
         lock.wait_for_orphans(run_folder)
         manifest = Manifest.load(run_folder)
         manifest.refuse_unlisted_shards(run_folder)
+        take_in_rescued(run_folder, manifest.run_id, manifest.shards)
         yield manifest
     finally:
         lock.release()

@@ -135,6 +135,8 @@ class Undertaker:
             requests=history.requests,
             invalid_answers=history.invalid_answers,
             invalid_answers_usd=history.invalid_usd,
+            told_invalid_answers=history.told_invalid_answers,
+            told_invalid_usd=history.told_invalid_usd,
             reason=f"its worker died {self._strikes[row]} times ({death.why})",
             finished_unix_s=round(self._clock.unix_s(), 3),
         )

@@ -18,6 +18,7 @@ from runner.checkpoint.entries import Attempt
 from runner.checkpoint.history import History
 from runner.checkpoint.locks import Presence
 from runner.checkpoint.reading import ShardReader
+from runner.checkpoint.rescue import BYTES_A_THREAD
 from runner.checkpoint.shard import Shard
 from runner.client import Client, ClientSettings
 from runner.clock import Clock, SystemClock
@@ -215,7 +216,11 @@ def _open_tools(
     opened: contextlib.ExitStack,
 ) -> Tools:
     config = settings.config
-    shard = Shard(settings.run_folder, settings.slot)
+    shard = Shard(
+        settings.run_folder,
+        settings.slot,
+        rescue_bytes=settings.threads * BYTES_A_THREAD,
+    )
     opened.callback(shard.close)
     limiter = Limiter(
         place_of(settings.run_folder, settings.key_cell, settings.slot),

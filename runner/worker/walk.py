@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from runner.answers import read_answer
-from runner.checkpoint.entries import Attempt, Outcome, settled
-from runner.checkpoint.history import History
+from runner.checkpoint.entries import Attempt, InvalidAnswer, Outcome, settled
+from runner.checkpoint.history import History, told
 from runner.checkpoint.shard import Shard
 from runner.client import Client
 from runner.clock import Clock
@@ -110,6 +110,7 @@ class Walk:
         self._past = history
         self._failed_s: list[float] = []
         self._answer: tuple[Answer | None, Attempt] | None = None
+        self._untold: InvalidAnswer | None = None
         self._verdicts: list[Verdict] = []
         self._failure: Failure | None = None
 
@@ -172,6 +173,7 @@ class Walk:
             is_retry=self._past.requests > 0,
             failures_before=self._failures,
             supersedes=self._past.unresolved,
+            follows_invalid=self._untold,
         )
         try:
             self._tools.shard.begin(attempt)
@@ -207,7 +209,7 @@ class Walk:
         )
         self._settle(attempt, done, reply.body)
         self._tools.limiter.answered(permit, reply.headers, usage, cost_usd)
-        self._count_sent(usage, cost_usd)
+        self._count_sent(done, usage, cost_usd)
         return self._judged(answer, done)
 
     def _cost_usd(self, answer: Answer | None) -> Decimal | None:
@@ -231,9 +233,7 @@ class Walk:
         )
         self._settle(attempt, done, reply.body)
         if done.state is not AttemptState.NOT_SENT:
-            self._past = dataclasses.replace(
-                self._past, requests=self._past.requests + 1, unresolved=()
-            )
+            self._note_sent(done)
         if counts:
             self._failed_s.append(self._tools.clock.monotonic_s())
         self._failure = failure
@@ -249,17 +249,24 @@ class Walk:
     def _settle(self, begun: Attempt, done: Attempt, body: bytes) -> None:
         self._tools.shard.settle(begun, done, body)
 
-    def _count_sent(self, usage: Usage | None, cost_usd: Decimal | None) -> None:
+    def _note_sent(self, attempt: Attempt) -> None:
+        """It left, so what it told of is told."""
+        past = dataclasses.replace(
+            self._past, requests=self._past.requests + 1, unresolved=()
+        )
+        self._past = told(past, attempt)
+        self._untold = None
+
+    def _count_sent(
+        self, attempt: Attempt, usage: Usage | None, cost_usd: Decimal | None
+    ) -> None:
+        self._note_sent(attempt)
         past = self._past
         total_usd = None
         if past.cost_usd is not None and cost_usd is not None:
             total_usd = past.cost_usd + cost_usd
         self._past = dataclasses.replace(
-            past,
-            requests=past.requests + 1,
-            unresolved=(),
-            usage=past.usage + (usage or Usage()),
-            cost_usd=total_usd,
+            past, usage=past.usage + (usage or Usage()), cost_usd=total_usd
         )
 
     def _judge_stored(self, slot: int, number: int) -> Step:
@@ -272,6 +279,9 @@ class Walk:
         self._answer = (answer, attempt)
         self._verdicts.append(verdict)
         if not verdict.valid:
+            self._untold = InvalidAnswer(
+                attempt=attempt.attempt, cost_usd=attempt.cost_usd
+            )
             past = self._past
             self._past = dataclasses.replace(
                 past,
@@ -317,6 +327,8 @@ class Walk:
             requests=past.requests,
             invalid_answers=past.invalid_answers,
             invalid_answers_usd=past.invalid_usd,
+            told_invalid_answers=past.told_invalid_answers,
+            told_invalid_usd=past.told_invalid_usd,
             reason=reason,
             finished_unix_s=round(self._tools.clock.unix_s(), 3),
         )

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from typing import Any
 from runner.checkpoint.entries import Attempt, Outcome
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
+from runner.checkpoint.recounting import recount
+from runner.records import Totals
 from runner.simulator import Simulator, launch, read_ledger
 
 KEY = "sk-test-0123456789abcdef"
@@ -130,6 +132,13 @@ class Bench:
                 process.communicate()
         self.simulator.stop()
 
+    def books(self) -> Iterator[tuple[Totals, Totals]]:
+        """Of every run here: the totals as kept, and as a recount finds them."""
+        for manifest in self.state.glob("*/manifest.json"):
+            reader = _reading(manifest.parent)
+            yield reader.totals(), recount(reader)
+            reader.close()
+
 
 @dataclass(frozen=True)
 class Done:
@@ -163,9 +172,7 @@ class Audit:
             key = (int(number), int(attempt))
             duplicates += key in requests
             requests[key] = line
-        reader = RunReader(
-            run_folder, manifest.run_id, list(manifest.shards), live=True
-        )
+        reader = _reading(run_folder)
         outcomes = {o.number: o for o, _ in reader.outcomes()}
         numbers = set(reader.numbers_attempted())
         attempts = {
@@ -200,6 +207,11 @@ class Audit:
     def unknown(self) -> set[tuple[int, int]]:
         """Sends that no record announced: there must never be one."""
         return set(self.requests) - set(self.attempts)
+
+
+def _reading(run_folder: Path) -> RunReader:
+    manifest = Manifest.load(run_folder)
+    return RunReader(run_folder, manifest.run_id, list(manifest.shards), live=True)
 
 
 def started_bench(folder: Path, scenario: str) -> Bench:

@@ -9,7 +9,10 @@ from bench import Bench, started_bench
 
 @pytest.fixture
 def make_bench(tmp_path: Path) -> Iterator[Callable[[str], Bench]]:
-    """Start a bench whose simulator plays the given scenario."""
+    """Start a bench whose simulator plays the given scenario.
+
+    Whatever a test did to its runs: in the end their totals equal a recount.
+    """
     benches: list[Bench] = []
 
     def make(scenario: str) -> Bench:
@@ -19,3 +22,6 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[[str], Bench]]:
     yield make
     for bench in benches:
         bench.close()
+    for bench in benches:
+        for kept, counted in bench.books():
+            assert kept == counted

@@ -23,7 +23,12 @@ from runner.checkpoint.accounting import (
     delta_of_outcome,
     negated,
 )
-from runner.checkpoint.entries import Attempt, Outcome, Superseded
+from runner.checkpoint.entries import (
+    Attempt,
+    InvalidAnswer,
+    Outcome,
+    Superseded,
+)
 from runner.checkpoint.history import History, history_of
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.shard import Shard, create_shard
@@ -72,6 +77,7 @@ class Bookkeeping(RuleBasedStateMachine):
             history.next_attempt,
             is_retry=history.requests > 0,
             supersedes=history.unresolved,
+            follows_invalid=self.untold(number),
             worst_usd=Decimal("0.02") if priced else None,
         )
         add(self.totals, delta_of_attempt(attempt))
@@ -108,18 +114,51 @@ class Bookkeeping(RuleBasedStateMachine):
     @rule(number=st.integers(0, 4), state=st.sampled_from(OutcomeState))
     def finish(self, number: int, state: OutcomeState) -> None:
         """An outcome, or a later one in its place."""
+        if number in self.in_flight:
+            return
         old = self.outcomes.get(number)
+        past = history_of(self.attempts[number])
         new = outcome(
             number,
             state=state,
             generation=old.generation + 1 if old else 0,
+            last_attempt=past.next_attempt - 1,
             invalid_answers=number,
             invalid_answers_usd=Decimal(number) / 1000,
+            told_invalid_answers=past.told_invalid_answers,
+            told_invalid_usd=past.told_invalid_usd,
         )
         add(self.totals, delta_of_outcome(new))
         if old:
             add(self.totals, negated(delta_of_outcome(old)))
         self.outcomes[number] = new
+
+    def untold(self, number: int) -> InvalidAnswer | None:
+        """The last answer, if no send and no outcome has told that it is invalid."""
+        done = self.outcomes.get(number)
+        unjudged = history_of(self.attempts[number], replaces=done).unjudged
+        if unjudged is None:
+            return None
+        answer = self.attempts[number][unjudged[1] - 1]
+        return InvalidAnswer(attempt=answer.attempt, cost_usd=answer.cost_usd)
+
+    @invariant()
+    def invalid_answers_are_those_of_the_outcome_and_those_asked_again_since(
+        self,
+    ) -> None:
+        """Each is counted once, also when its successor never left."""
+        expected = 0
+        for number, some in self.attempts.items():
+            done = self.outcomes.get(number)
+            since = [
+                a
+                for a in some
+                if a.follows_invalid
+                and a.state is not AttemptState.NOT_SENT
+                and a.attempt > (done.last_attempt if done else 0)
+            ]
+            expected += len(since) + (done.invalid_answers if done else 0)
+        assert as_totals(self.totals).invalid_answers == expected
 
     @invariant()
     def totals_equal_a_recount(self) -> None:

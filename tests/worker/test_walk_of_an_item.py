@@ -9,7 +9,7 @@ import pytest
 from fake_clock import FakeClock
 from walk_fakes import BAD, GOOD, World, done, reply
 
-from runner.checkpoint.entries import Superseded
+from runner.checkpoint.entries import InvalidAnswer, Superseded
 from runner.checkpoint.history import History
 from runner.limiter import Refusal, RefusalKind
 from runner.records import (
@@ -52,6 +52,59 @@ def test_an_invalid_answer_is_asked_again_up_to_four_times(world: World) -> None
     assert outcome.invalid_answers == 4
     assert outcome.invalid_answers_usd == Decimal("0.004")
     assert world.log.count("call") == world.log.count("reserve") == 4
+
+
+def test_a_send_tells_of_the_invalid_answer_that_it_follows(world: World) -> None:
+    """So an unfinished item's invalid answers count; the outcome tells of the last."""
+    world.replies = deque([reply(BAD)] * 9)
+
+    outcome = done(world.walk())
+
+    cent = Decimal("0.001")
+    follows = [InvalidAnswer(attempt=n, cost_usd=cent) for n in (1, 2, 3)]
+    assert [attempt.follows_invalid for attempt in world.begun] == [None, *follows]
+    assert (outcome.told_invalid_answers, outcome.told_invalid_usd) == (3, 3 * cent)
+
+
+def test_a_send_that_never_left_has_told_nothing(world: World) -> None:
+    """The next one tells of it, and only one: failures in between change nothing."""
+    world.replies = deque(
+        [
+            reply(BAD),
+            reply(kind=FailureKind.NOT_SENT),
+            reply(kind=FailureKind.THROTTLED),
+            reply(kind=FailureKind.SERVER),
+            reply(),
+        ]
+    )
+
+    outcome = done(world.walk())
+
+    first = InvalidAnswer(attempt=1, cost_usd=Decimal("0.001"))
+    told = [attempt.follows_invalid for attempt in world.begun]
+    assert told == [None, first, first, None, None]
+    assert (outcome.invalid_answers, outcome.told_invalid_answers) == (1, 1)
+
+
+def test_what_earlier_sessions_told_is_not_told_again(world: World) -> None:
+    """The history knows; a stored reply is told of by the send that follows it."""
+    world.replies = deque([reply(BAD)])
+    world.walk(max_requests=1)
+    world.stored = (world.settled[0], BAD)
+    world.begun.clear()
+    world.replies = deque([reply()])
+    past = History(
+        next_attempt=2,
+        requests=1,
+        unjudged=(1, 1),
+        invalid_answers=2,
+        told_invalid_answers=2,
+    )
+
+    outcome = done(world.walk(past))
+
+    assert [a.follows_invalid and a.follows_invalid.attempt for a in world.begun] == [1]
+    assert (outcome.invalid_answers, outcome.told_invalid_answers) == (3, 3)
 
 
 def test_usage_and_cost_are_summed_over_all_answers(world: World) -> None:
