@@ -37,7 +37,7 @@ from runner.session.exporting import export_run
 from runner.session.naming import find_run
 from runner.session.rejudging import rejudge
 from runner.session.starting import create_run, plan_run
-from runner.session.story import story_of, unresolved_of
+from runner.session.story import asking_anew_of, story_of, unresolved_of
 from runner.session.working import Wishes, work
 from runner.summary import Summary
 from runner.supervisor.heartbeat import read_status
@@ -92,9 +92,23 @@ class Run:
         return cls(folder)
 
     @classmethod
-    def plan(cls, config: RunConfig, *, on_progress: Progress | None = None) -> Plan:
-        """What a start would do; nothing is created and nothing sent."""
-        return plan_run(config, on_progress)
+    def plan(
+        cls,
+        config: RunConfig,
+        *,
+        name: str | None = None,
+        state_dir: Path = STATE_DIR,
+        new: bool = False,
+        on_progress: Progress | None = None,
+    ) -> Plan:
+        """What `start` would do with the same words; nothing is created or sent.
+
+        Raises what `start` would raise, but for a server that does not answer:
+        nobody is asked.
+        """
+        return plan_run(
+            config, name=name, state_dir=state_dir, new=new, on_progress=on_progress
+        )
 
     @classmethod
     def open(cls, name: str | None = None, state_dir: Path = STATE_DIR) -> "Run":
@@ -167,6 +181,10 @@ class Run:
         overwrite: bool = False,
         on_progress: Progress | None = None,
     ) -> Summary:
+    def asking_anew(self) -> int:
+        """Items that an interrupted retry has not come to: a resume asks them anew."""
+        return asking_anew_of(self.folder)
+
         """Write processed, failed and summary files as of now."""
         return export_run(
             self.folder,

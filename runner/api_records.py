@@ -96,6 +96,8 @@ class Unresolved:
     """Ids of the first ten, safe to print."""
 
 
+    nothing_left: bool = False
+    """Every item had its outcome before: nothing was sent, no session was noted."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemStory:
     """All that is known of one item."""

@@ -6,8 +6,10 @@ Floor: words.
 from pathlib import Path
 
 INDEX = "items.index"
+"""Where a run begins; the manifest says which file holds it by now."""
 HEARTBEAT = "heartbeat.json"
 REJECTED = "rejected.jsonl"
+"""The same: both belong to one version of the items file."""
 EXPORTS = "exports.json"
 LOG = "runner.log"
 LEDGER = "simulator-ledger.jsonl"

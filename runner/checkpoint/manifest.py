@@ -4,12 +4,17 @@ The manifest stands outside the shards on purpose: a database that vanished, was
 emptied or belongs to another run would otherwise open as "nothing done yet", and
 everything would be paid for again.
 
+It also names the files that change with it (the items' index, the lines left out,
+what is asked anew): these are written first, under new names, so that replacing the
+manifest is the one moment in which all of it changes.
+
 Floor: doors and rules.
 """
 
 import dataclasses
 import json
 import os
+import re
 import secrets
 import stat
 from dataclasses import dataclass, field
@@ -22,9 +27,15 @@ from runner.config import RunConfig
 from runner.durable import write_json
 from runner.errors import RunNotFound, StateDamaged, StateError, StateTooNew
 from runner.records import JsonObject, Totals
+from runner.run_folder import INDEX, REJECTED
 
 VERSION = 1
 MANIFEST = "manifest.json"
+_NAMED = re.compile(
+    r"\.?(items\.(\w+\.)?index|rejected\.(\w+\.)?jsonl|asking-anew\.\w+\.json)"
+    r"(\.\d+(-\w+)?\.tmp)?"
+)
+"""Files that count only while a manifest names them, and halves of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +55,12 @@ class Manifest:
     shards: tuple[int, ...] = ()
     marks: dict[int, int] = field(default_factory=dict)
     """Records a shard was given at least: fewer of them means an old copy."""
+    index: str = INDEX
+    """File in the run's folder that holds the items' index."""
+    rejected: str = REJECTED
+    """File in the run's folder that lists the lines left out."""
+    asking_anew: str | None = None
+    """File in the run's folder that lists the items asked anew; None: none are."""
 
     def save(self, run_folder: Path) -> None:
         """Replace the manifest durably."""
@@ -62,6 +79,9 @@ class Manifest:
                 "next_number": self.next_number,
                 "shards": list(self.shards),
                 "marks": {str(slot): mark for slot, mark in self.marks.items()},
+                "index": self.index,
+                "rejected": self.rejected,
+                "asking_anew": self.asking_anew,
             },
         )
 
@@ -126,6 +146,27 @@ class Manifest:
                     f"put the newest copy of {MANIFEST} back",
                 )
 
+    def with_items_renamed(self) -> "Manifest":
+        """The same with new names for what belongs to one version of the items."""
+        version = secrets.token_hex(4)
+        return dataclasses.replace(
+            self,
+            index=f"items.{version}.index",
+            rejected=f"rejected.{version}.jsonl",
+        )
+
+    def remove_unnamed(self, run_folder: Path) -> None:
+        """Remove files that a manifest before this one named, or one that never was.
+
+        Only for who holds the run lock, before anything of the kind is written: so
+        a file outlives the manifest that named it by a session, and an export that
+        has just read that manifest still finds it.
+        """
+        named = {self.index, self.rejected, self.asking_anew}
+        for path in run_folder.iterdir():
+            if _NAMED.fullmatch(path.name) and path.name not in named:
+                path.unlink(missing_ok=True)
+
     def with_marks(self, totals: dict[int, Totals]) -> "Manifest":
         """The same with higher high-water marks."""
         marks = {slot: shard.records for slot, shard in totals.items()}
@@ -153,19 +194,40 @@ def make_private(folder: Path) -> None:
     existed = folder.exists()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_created(folder, error) from error
+    _refuse_foreign(folder)
+    if not existed:
+        folder.chmod(0o700)  # whatever the umask; a folder of the user's stays as it is
+
+
+def check_private(folder: Path) -> None:
+    """StateError where `make_private` would raise it; creates nothing."""
+    if folder.exists() or folder.is_symlink():
+        _refuse_foreign(folder)
+        return
+    above = next(f for f in folder.absolute().parents if f.exists())
+    if not above.is_dir():
+        raise StateError(f"{above} is not a plain directory", "use --state-dir")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise StateError(f"{above} cannot be written to", "use --state-dir")
+
+
+def _refuse_foreign(folder: Path) -> None:
+    try:
         found = folder.lstat()
     except OSError as error:
-        raise StateError(
-            f"cannot create {folder}: {error.strerror}", "use --state-dir"
-        ) from error
+        raise _not_created(folder, error) from error
     if not stat.S_ISDIR(found.st_mode):
         raise StateError(f"{folder} is not a plain directory", "use --state-dir")
     if found.st_uid != os.geteuid():
         raise StateError(f"{folder} belongs to another user", "use --state-dir")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StateError(f"{folder} cannot be written to", "use --state-dir")
-    if not existed:
-        folder.chmod(0o700)  # whatever the umask; a folder of the user's stays as it is
+
+
+def _not_created(folder: Path, error: OSError) -> StateError:
+    return StateError(f"cannot create {folder}: {error.strerror}", "use --state-dir")
 
 
 def _read(run_folder: Path) -> JsonObject:

@@ -69,19 +69,24 @@ def _bill(summary: Summary) -> Iterator[Fact]:
     if totals.invalid_answers:
         spent = usd(summary.invalid_answers_usd)
         yield Fact("", f"of it {spent} for answers judged invalid")
+    is_at_work = summary.state in (RunState.RUNNING, RunState.DRAINING)
+    without_outcome = "without a known outcome"
+    if is_at_work:
+        without_outcome = f"in flight, or {without_outcome}"
     for number, worst, what in (
         (
             totals.possibly_billed,
             summary.possibly_billed_usd,
             "failed after it had left",
         ),
-        (summary.unresolved, summary.unresolved_usd, "without a known outcome"),
+        (summary.unresolved, summary.unresolved_usd, without_outcome),
         (totals.lost, summary.lost_usd, "lost and asked again"),
     ):
         if number:
             requests = count(number, "request")
             bound = usd(worst, is_bound=True)
-            yield Fact("", f"perhaps {bound} more: {requests} {what}", "careful")
+            more = "more, nobody knows how much" if worst is None else f"{bound} more"
+            yield Fact("", f"perhaps {more}: {requests} {what}", "careful")
 
 
 def _files(summary: Summary, folder: Path) -> Iterator[Fact]:

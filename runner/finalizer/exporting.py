@@ -24,7 +24,6 @@ from runner.finalizer.lineorder import outcomes_in_line_order
 from runner.finalizer.sessions import session_summaries
 from runner.itemfile import ItemIndex, ItemReader, RejectedLine, read_rejected
 from runner.records import OutcomeState, RunState
-from runner.run_folder import REJECTED
 from runner.summary import Summary, WrittenFile
 
 _TOLD_EVERY_ROWS = 4_096
@@ -227,7 +226,7 @@ def _rejected_lines(run: _Run) -> Iterator[RejectedLine]:
     """Nothing when bad lines stop a run; otherwise the file has to be there."""
     if run.manifest.config.on_bad_line != "skip":
         return iter(())
-    return read_rejected(run.folder / REJECTED)
+    return read_rejected(run.folder / run.manifest.rejected)
 
 
 def _write_summary(summary: Summary, path: Path, items_path: Path) -> None:

@@ -8,6 +8,7 @@ Must not know what goes into the files. Floor: room (finalizer); knows errors.
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -87,7 +88,8 @@ def _refuse_unwritable_folder(target: Path) -> None:
         )
     # Tried, not asked for: permissions say nothing of read-only and immutable
     # folders to root, of quotas, or of names that are too long.
-    probe = target.with_name(f".{target.name}.{os.getpid()}.try")
+    thread = threading.get_native_id()  # unique in the system: many may try at once
+    probe = target.with_name(f".{target.name}.{thread}.try")
     try:
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         probe.unlink()

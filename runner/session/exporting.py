@@ -21,7 +21,7 @@ from runner.finalizer import check_targets, export, written_now
 from runner.itemfile import ItemIndex, ItemReader
 from runner.pricing import PriceBook
 from runner.records import JsonObject
-from runner.run_folder import EXPORTS, INDEX
+from runner.run_folder import EXPORTS
 from runner.summary import Summary
 from runner.supervisor.heartbeat import read_status
 
@@ -53,7 +53,7 @@ def export_run(
     written = files_of_ours(run_folder)
     check_targets(output, items_path=manifest.config.items_path, written=written)
     status = read_status(run_folder)
-    index = ItemIndex.open(run_folder / INDEX)
+    index = ItemIndex.open(run_folder / manifest.index)
     with contextlib.ExitStack() as opened:
         config = manifest.config
         items = opened.enter_context(

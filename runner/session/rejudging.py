@@ -23,7 +23,7 @@ from runner.config import RunConfig
 from runner.errors import StoreError, TaskError
 from runner.itemfile import ItemIndex, ItemReader
 from runner.records import Answer, Item, OutcomeState, Verdict
-from runner.run_folder import INDEX, SUPERVISOR_SLOT
+from runner.run_folder import SUPERVISOR_SLOT
 from runner.session.changes import changed_config, identity_of
 from runner.supervisor.opened import holding
 from runner.task import Task, load_task
@@ -52,7 +52,7 @@ def rejudge(
         manifest = manifest.with_shard(run_folder, SUPERVISOR_SLOT)
         identity = _with_rules(manifest.identity, identity_of(config))
         dataclasses.replace(manifest, config=config, identity=identity).save(run_folder)
-        index = ItemIndex.open(run_folder / INDEX)
+        index = ItemIndex.open(run_folder / manifest.index)
         items = ItemReader(config.items_path, index, config.id_field)
         opened.callback(items.close)
         reader = RunReader(

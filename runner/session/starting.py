@@ -3,21 +3,19 @@
 Floor: the run.
 """
 
-import contextlib
 import dataclasses
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from runner.api_records import Plan, Progress
-from runner.checkpoint.manifest import Manifest, make_private, new_run_id
+from runner.checkpoint.manifest import Manifest, check_private, new_run_id
 from runner.clock import Clock
 from runner.config import RunConfig
-from runner.durable import sync_folder
+from runner.errors import StateError
 from runner.finalizer import check_targets
 from runner.itemfile import is_batch_file
 from runner.preflight import probe
-from runner.run_folder import INDEX, folder_of
+from runner.run_folder import INDEX, REJECTED, folder_of
+from runner.session.building import building, locked, moved
 from runner.session.changes import identity_of
 from runner.session.naming import (
     check_name,
@@ -30,10 +28,24 @@ from runner.session.survey import Survey
 from runner.supervisor.concurrency import check_descriptors, concurrency_for
 
 
-def plan_run(config: RunConfig, on_progress: Progress | None) -> Plan:
-    """What a start would do; nothing is created, nothing sent, nobody asked."""
-    survey = Survey(_with_simulation(completed(config)))
-    found = survey.scan(folder=None, on_progress=on_progress)
+def plan_run(
+    config: RunConfig,
+    *,
+    name: str | None,
+    state_dir: Path,
+    new: bool,
+    on_progress: Progress | None,
+) -> Plan:
+    """What a start would do; nothing is created, nothing sent, nobody asked.
+
+    Raises what `create_run` would raise, but for a server that does not answer.
+    """
+    config = completed(config)
+    _admitted(config, name, state_dir, new=new)
+    check_private(state_dir)
+    survey = Survey(_with_simulation(config))
+    found = survey.scan(on_progress=on_progress)
+    check_descriptors(concurrency_for(config.pacing, len(found.index)))
     assert survey.first is not None
     return Plan(
         items=len(found.index),
@@ -60,21 +72,16 @@ def create_run(
     of that name or on those items is there already, StateError for the folder.
     """
     config = completed(config)
-    name = check_name(name or config.items_path.stem)
-    if new:
-        name = free_name(state_dir, name)
-    else:
-        refuse_known(state_dir, name, config.items_path)
-    check_targets(config.output, items_path=config.items_path, written={})
-    if not config.output.overwrite:
-        refuse_shared_output(state_dir, config.output.processed_path)
+    _admitted(config, name, state_dir, new=new)
     config = _with_server(config)
-    with _building(state_dir, name) as folder:
-        found = Survey(config).scan(folder=folder, on_progress=on_progress)
+    with building(state_dir) as folder:
+        found = Survey(config).scan(
+            rejected_path=folder / REJECTED, on_progress=on_progress
+        )
         check_descriptors(concurrency_for(config.pacing, len(found.index)))
         found.index.save(folder / INDEX)
-        Manifest(
-            run=name,
+        manifest = Manifest(
+            run="",
             run_id=new_run_id(),
             created_unix_s=round(clock.unix_s(), 3),
             config=config,
@@ -83,8 +90,42 @@ def create_run(
             items_sha256=found.digest.sha256,
             items_bytes=found.digest.size,
             next_number=found.next_number,
-        ).save(folder)
-    return folder_of(state_dir, name)
+        )
+        with locked(state_dir):
+            # Once more: another start may have been faster.
+            name = _admitted(config, name, state_dir, new=new)
+            dataclasses.replace(manifest, run=name).save(folder)
+            return _placed(folder, config, name, state_dir)
+
+
+def _admitted(
+    config: RunConfig, name: str | None, state_dir: Path, *, new: bool
+) -> str:
+    """The name the run gets; RunExists or OutputError if something is in its way."""
+    name = check_name(name or config.items_path.stem)
+    if new:
+        name = free_name(state_dir, name)
+    else:
+        refuse_known(state_dir, name, config.items_path)
+    check_targets(config.output, items_path=config.items_path, written={})
+    if not config.output.overwrite:
+        refuse_shared_output(state_dir, config.output.processed_path)
+    return name
+
+
+def _placed(folder: Path, config: RunConfig, name: str, state_dir: Path) -> Path:
+    """The run's folder, where it stays."""
+    target = folder_of(state_dir, name)
+    try:
+        moved(folder, target)
+    except OSError as error:
+        # Something that takes no lock was there first: perhaps a run all the same.
+        refuse_known(state_dir, name, config.items_path)
+        raise StateError(
+            f"{target} cannot be created ({error.strerror or error})",
+            "give this run another --name",
+        ) from error
+    return target
 
 
 def completed(config: RunConfig) -> RunConfig:
@@ -124,19 +165,3 @@ def _with_server(config: RunConfig) -> RunConfig:
 
 def _with_simulation(config: RunConfig) -> RunConfig:
     return dataclasses.replace(config, service=simulated_service(config.service))
-
-
-@contextlib.contextmanager
-def _building(state_dir: Path, name: str) -> Iterator[Path]:
-    """A folder that becomes the run's once it is complete, or vanishes."""
-    make_private(state_dir)
-    target, folder = folder_of(state_dir, name), folder_of(state_dir, f".{name}.new")
-    shutil.rmtree(folder, ignore_errors=True)  # of a start that was killed
-    make_private(folder)
-    try:
-        yield folder
-        folder.rename(target)
-        sync_folder(state_dir)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise

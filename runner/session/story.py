@@ -3,6 +3,7 @@
 Floor: the run.
 """
 
+import bisect
 import contextlib
 import heapq
 import json
@@ -11,14 +12,16 @@ from decimal import Decimal
 from pathlib import Path
 
 from runner.api_records import ItemStory, Unresolved
+from runner.checkpoint.anew import is_due, load_due
 from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.errors import UsageError
 from runner.itemfile import ItemIndex, ItemReader, id_text, possible_digests
-from runner.run_folder import INDEX
 
 _SHOWN = 10
+_MOST_DIGITS = 18
+"""Of a line's number: no file has more lines, and int() refuses thousands of them."""
 
 
 def unresolved_of(run_folder: Path) -> Unresolved:
@@ -40,15 +43,21 @@ def unresolved_of(run_folder: Path) -> Unresolved:
     )
 
 
+def asking_anew_of(run_folder: Path) -> int:
+    """Items that an interrupted retry has not come to: a resume asks them anew."""
+    with _reading(run_folder) as (manifest, reader):
+        due = load_due(run_folder, manifest.asking_anew)
+        found = (reader.outcome(number) for number in due)
+        return sum(is_due(each[0], due) for each in found if each)
+
+
 def story_of(run_folder: Path, item: str) -> ItemStory:
     """All attempts of one item, given by its id or as `line:N`; or UsageError."""
     with _reading(run_folder) as (manifest, reader):
-        index = ItemIndex.open(run_folder / INDEX)
+        index = ItemIndex.open(run_folder / manifest.index)
         row = _row_of(index, item)
         if row is None:
-            raise UsageError(
-                f"run {manifest.run} has no item {item!r}", "give its id, or line:N"
-            )
+            raise _unknown(manifest, index, item)
         ref = index.ref(row)
         config = manifest.config
         items = ItemReader(config.items_path, index, config.id_field)
@@ -67,12 +76,36 @@ def story_of(run_folder: Path, item: str) -> ItemStory:
 
 
 def _row_of(index: ItemIndex, item: str) -> int | None:
-    kind, _, rest = item.partition(":")
-    if kind == "line" and rest.isdecimal():
-        wanted = int(rest)
-        return next((r for r in range(len(index)) if index.line(r) == wanted), None)
+    wanted = _line_in(item)
+    if wanted is not None:
+        row = bisect.bisect_left(range(len(index)), wanted, key=index.line)
+        found = row < len(index) and index.line(row) == wanted
+        return row if found else None
     rows = (index.find_id(digest) for digest in possible_digests(item))
     return next((row for row in rows if row is not None), None)
+
+
+def _line_in(item: str) -> int | None:
+    """The N of `line:N`; None where it is an id."""
+    kind, _, rest = item.partition(":")
+    return int(rest[:_MOST_DIGITS]) if kind == "line" and rest.isdecimal() else None
+
+
+def _unknown(manifest: Manifest, index: ItemIndex, item: str) -> UsageError:
+    line, run, name = _line_in(item), manifest.run, manifest.config.items_path.name
+    if line is None:
+        return UsageError(f"run {run} has no item {item!r}", "give its id, or line:N")
+    last = index.line(len(index) - 1)
+    if line > last:
+        return UsageError(
+            f"run {run} has no item in line {line:,}",
+            f"the last of its {len(index):,} items stands in line {last:,} of {name}",
+        )
+    return UsageError(
+        f"line {line:,} of {name} is no item of run {run}",
+        f"its {len(index):,} items stand between line {index.line(0):,} and {last:,};"
+        " blank lines and lines left out are none",
+    )
 
 
 @contextlib.contextmanager

@@ -17,7 +17,6 @@ from runner.errors import UsageError
 from runner.itemfile import ItemIndex, RejectedFile, Scan, scan
 from runner.pricing import PriceBook
 from runner.records import Item, Request
-from runner.run_folder import REJECTED
 from runner.task import load_task
 from runner.worker.wants import BYTES_PER_TOKEN
 
@@ -42,20 +41,20 @@ class Survey:
     def scan(
         self,
         *,
-        folder: Path | None,
+        rejected_path: Path | None = None,
         known: ItemIndex | None = None,
         on_progress: Progress | None = None,
     ) -> Scan:
         """Index the items and look at every request.
 
         Args:
-            folder: Where lines left out (`--on-bad-line skip`) are listed.
+            rejected_path: Where lines left out (`--on-bad-line skip`) are listed.
             known: The run's index so far: unchanged items keep their numbers.
             on_progress: Told how many bytes are read.
         """
         config = self._config
         with contextlib.ExitStack() as opened:
-            sink = folder and opened.enter_context(RejectedFile(folder / REJECTED))
+            sink = rejected_path and opened.enter_context(RejectedFile(rejected_path))
             return scan(
                 config.items_path,
                 id_field=config.id_field,

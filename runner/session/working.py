@@ -18,17 +18,17 @@ from runner.config import RunConfig
 from runner.errors import RunChanged
 from runner.finalizer import check_targets
 from runner.itemfile import ItemIndex, digest_of
-from runner.records import OutcomeState, RunState, RunStatus, Stop
-from runner.run_folder import INDEX, LOG
+from runner.records import OutcomeState, RunState, RunStatus, Stop, StopKind
+from runner.run_folder import LOG
 from runner.session.changes import changed_config, check_unchanged, identity_of
 from runner.session.exporting import export_run, files_of_ours
 from runner.session.simulating import server_for
 from runner.session.survey import Survey
 from runner.supervisor.concurrency import check_descriptors
-from runner.supervisor.heartbeat import write_heartbeat
+from runner.supervisor.heartbeat import read_status, write_heartbeat
 from runner.supervisor.loop import Supervisor
 from runner.supervisor.opened import OpenRun, holding
-from runner.supervisor.signals import listening
+from runner.supervisor.signals import Signals, listening
 
 _LOG_BYTES = 10_000_000
 _LOG_FILES = 10
@@ -59,27 +59,51 @@ def work(
     Raises RunLocked, RunChanged, StateDamaged, UsageError or StoreError before
     anything is sent.
     """
-    with contextlib.ExitStack() as opened:
-        manifest = opened.enter_context(holding(run_folder, clock))
-        manifest = _updated(run_folder, manifest, wishes, on_progress)
-        config = opened.enter_context(server_for(run_folder, manifest.config))
-        opened.enter_context(_logging_to(run_folder / LOG))
-        run = OpenRun(run_folder, manifest, config, api_key, clock, opened)
-        run.ask_anew(_states(wishes))
-        check_descriptors(run.decide_concurrency())
-        stop, status = _supervise(run, opened, on_status)
-    summary = None
-    if status.state is RunState.FINISHED:
-        summary = export_run(run_folder, on_progress=on_progress)
-    return Finish(stop=stop, status=status, summary=summary)
+    # Signals are heard from the first request until the files are written.
+    with contextlib.ExitStack() as heard:
+        with contextlib.ExitStack() as opened:
+            manifest = opened.enter_context(holding(run_folder, clock))
+            manifest.remove_unnamed(run_folder)
+            manifest = _updated(run_folder, manifest, wishes, on_progress)
+            config = opened.enter_context(server_for(run_folder, manifest.config))
+            opened.enter_context(_logging_to(run_folder / LOG))
+            run = OpenRun(run_folder, manifest, config, api_key, clock, opened)
+            run.ask_anew(_states(wishes))
+            check_descriptors(run.decide_concurrency())
+            nothing_left = not len(run.backlog)
+            signals = heard.enter_context(listening(clock))
+            if nothing_left:
+                finish = _nothing_left(run, on_status)
+            else:
+                finish = _supervise(run, opened, signals, on_status)
+        if finish.status.state is not RunState.FINISHED:
+            return finish
+        return _with_files(run_folder, finish, signals, on_progress)
+
+
+def _nothing_left(run: OpenRun, on_status: Callable[[RunStatus], None]) -> Finish:
+    """Every item had its outcome before: no session, and no new beginning of one."""
+    before = read_status(run.folder)
+    status = dataclasses.replace(
+        before,
+        state=RunState.FINISHED,
+        stopped_because=None,
+        unresolved=before.totals.open,
+        in_flight=0,
+        heartbeat_unix_s=run.clock.unix_s(),
+    )
+    write_heartbeat(run.folder, status)
+    on_status(status)
+    _log.info("nothing is left to do")
+    return Finish(stop=None, status=status, summary=None, nothing_left=True)
 
 
 def _supervise(
     run: OpenRun,
     opened: contextlib.ExitStack,
+    signals: Signals,
     on_status: Callable[[RunStatus], None],
-) -> tuple[Stop | None, RunStatus]:
-    signals = opened.enter_context(listening(run.clock))
+) -> Finish:
     engine = engines.load(run.config.engine)
     opened.callback(engine.close)
     supervisor = Supervisor(run, engine, run.clock, signals, on_status)
@@ -91,12 +115,43 @@ def _supervise(
         # A signal after the last item changes nothing.
         stop = None
     run.end_session(supervisor.totals(), stop)
+    if is_finished:
+        run.forget_asked_anew()
     run.mark(supervisor.totals_by_slot())
     status = supervisor.status(RunState.FINISHED if is_finished else RunState.STOPPED)
     write_heartbeat(run.folder, status)
     on_status(status)
     _log.info("session ends: %s", stop.message if stop else "every item has an outcome")
-    return stop, status
+    return Finish(stop=stop, status=status, summary=None)
+
+
+class _BrokenOff(Exception):
+    """Somebody does not want to wait until the files are written."""
+
+
+def _with_files(
+    run_folder: Path, finish: Finish, signals: Signals, on_progress: Progress | None
+) -> Finish:
+    """Write the files of a finished run; only a second signal keeps it from that."""
+
+    def told(what: str, done: int, total: int) -> None:
+        # Called before the first row and after the last: nothing is replaced then.
+        if signals.abandon:
+            raise _BrokenOff
+        if on_progress:
+            on_progress(what, done, total)
+
+    try:
+        summary = export_run(run_folder, on_progress=told)
+    except _BrokenOff:
+        stop = Stop(
+            kind=signals.drain or StopKind.INTERRUPTED,
+            message="a second signal came while the files were being written; every"
+            " item has its outcome, and `runner export` writes them",
+        )
+        status = dataclasses.replace(finish.status, state=RunState.STOPPED)
+        return dataclasses.replace(finish, stop=stop, status=status)
+    return dataclasses.replace(finish, summary=summary)
 
 
 def _updated(
@@ -144,8 +199,8 @@ def _resurvey_if_needed(
         changed.identity != manifest.identity
         or cap != manifest.config.pacing.max_cost_usd
     ):
-        index = ItemIndex.open(run_folder / INDEX)
-        Survey(changed.config).scan(folder=None, known=index, on_progress=on_progress)
+        index = ItemIndex.open(run_folder / changed.index)
+        Survey(changed.config).scan(known=index, on_progress=on_progress)
 
 
 def _with_items(
@@ -154,9 +209,18 @@ def _with_items(
     wishes: Wishes,
     on_progress: Progress | None,
 ) -> Manifest:
-    before = ItemIndex.open(run_folder / INDEX)
-    survey = Survey(manifest.config)
-    found = survey.scan(folder=None, known=before, on_progress=on_progress)
+    """The manifest with the items as they are now; RunChanged if not accepted.
+
+    What belongs to them is on disk under new names when this returns. It counts
+    once the manifest is saved, all of it at once, and not before.
+    """
+    before = ItemIndex.open(run_folder / manifest.index)
+    manifest = manifest.with_items_renamed()
+    found = Survey(manifest.config).scan(
+        rejected_path=run_folder / manifest.rejected,
+        known=before,
+        on_progress=on_progress,
+    )
     difference = before.difference(found.index)
     if not wishes.accept_changes and not difference.is_none:
         lines = ", ".join(str(line) for line in difference.first_lines)
@@ -168,10 +232,7 @@ def _with_items(
             "go on with --accept-changes (changed and new items are asked, removed"
             " ones are left out), or put the file back",
         )
-    # Once more, now with the lines that are left out on disk; the index last: it is
-    # what makes the new lines count.
-    found = survey.scan(folder=run_folder, known=before, on_progress=on_progress)
-    found.index.save(run_folder / INDEX)
+    found.index.save(run_folder / manifest.index)
     return dataclasses.replace(
         manifest,
         items=len(found.index),

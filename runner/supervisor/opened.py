@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+from runner.checkpoint.anew import is_due, load_due, save_due
 from runner.checkpoint.entries import Outcome
 from runner.checkpoint.history import History, history_of
 from runner.checkpoint.intake import take_in_rescued
@@ -26,7 +27,7 @@ from runner.limiter import (
     key_cell_path,
 )
 from runner.records import JsonObject, OutcomeState, Stop, Totals
-from runner.run_folder import INDEX, SUPERVISOR_SLOT
+from runner.run_folder import SUPERVISOR_SLOT
 from runner.supervisor.backlog import Backlog
 from runner.supervisor.concurrency import Concurrency, concurrency_for
 from runner.task import identity_digest
@@ -78,7 +79,7 @@ class OpenRun:
         self.api_key = api_key
         self.clock = clock
         self.started_unix_s = clock.unix_s()
-        self.index = ItemIndex.open(run_folder / INDEX)
+        self.index = ItemIndex.open(run_folder / manifest.index)
         self.items = ItemReader(config.items_path, self.index, config.id_field)
         opened.callback(self.items.close)
         self._reader = self._open_reader()
@@ -105,13 +106,28 @@ class OpenRun:
         return self.manifest.run
 
     def ask_anew(self, states: set[OutcomeState]) -> int:
-        """Put items with such an outcome back to do; returns how many."""
+        """Put items with such an outcome back to do; returns how many.
+
+        So are those that an earlier session was told to ask anew and did not come
+        to. All of them are on disk when this returns, until `forget_asked_anew`.
+        """
+        earlier = load_due(self.folder, self.manifest.asking_anew)
+        if not (states or earlier):
+            return 0
+        due: dict[int, int] = {}
         for outcome, _ in self._reader.outcomes():
             row = self.index.row_of_number(outcome.number)
-            if outcome.state in states and row is not None:
+            is_wanted = outcome.state in states or is_due(outcome, earlier)
+            if is_wanted and row is not None:
+                due[outcome.number] = outcome.last_attempt
                 self._asked_anew[outcome.number] = outcome.generation
                 self.backlog.mark_undone(row)
-        return len(self._asked_anew)
+        self._name_asked_anew(save_due(self.folder, due) if due else None)
+        return len(due)
+
+    def forget_asked_anew(self) -> None:
+        """All that was to be asked anew has been; durable when this returns."""
+        self._name_asked_anew(None)
 
     def decide_concurrency(self) -> Concurrency:
         """Fix workers and threads by what is left to do now."""
@@ -174,6 +190,11 @@ class OpenRun:
 
     def _close_reader(self) -> None:
         self._reader.close()  # the one that is open then
+
+    def _name_asked_anew(self, name: str | None) -> None:
+        if name != self.manifest.asking_anew:
+            self.manifest = dataclasses.replace(self.manifest, asking_anew=name)
+            self.manifest.save(self.folder)
 
     def _note_session(self) -> None:
         self._own.note(f"s/{self._session['session']:06d}", self._session)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from runner.checkpoint.entries import Attempt
 from runner.checkpoint.history import History
 from runner.checkpoint.locks import Presence
+from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import ShardReader
 from runner.checkpoint.rescue import BYTES_A_THREAD
 from runner.checkpoint.shard import Shard
@@ -34,7 +35,6 @@ from runner.limiter import Limiter
 from runner.pricing import PriceBook
 from runner.protocols import Channel, WorkerSettings
 from runner.records import JsonObject, Stop, StopKind
-from runner.run_folder import INDEX
 from runner.task import Task, identity_digest, load_task
 from runner.worker.outbox import Outbox
 from runner.worker.walk import Ending, Tools, Walk
@@ -201,7 +201,8 @@ class Worker:
 
 
 def _open_items(settings: WorkerSettings, opened: contextlib.ExitStack) -> ItemReader:
-    index = ItemIndex.open(settings.run_folder / INDEX)
+    manifest = Manifest.load(settings.run_folder)
+    index = ItemIndex.open(settings.run_folder / manifest.index)
     config = settings.config
     items = ItemReader(config.items_path, index, config.id_field)
     opened.callback(items.close)

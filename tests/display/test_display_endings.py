@@ -220,7 +220,23 @@ def test_what_is_uncertain_in_the_bill_is_said_at_its_highest() -> None:
     )
     shown = _summed(a_summary(totals=totals))
     assert "perhaps $0.03 more: 3 requests failed after it had left" in shown
-    assert "perhaps unknown more: 2 requests lost and asked again" in shown
+    assert (
+        "perhaps more, nobody knows how much: 2 requests lost and asked again" in shown
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (RunState.RUNNING, "$0.02 more: 2 requests in flight, or without a known"),
+        (RunState.DEAD, "$0.02 more: 2 requests without a known outcome"),
+    ],
+)
+def test_while_a_run_works_its_open_requests_may_just_be_in_flight(
+    state: RunState, said: str
+) -> None:
+    totals = replace(a_summary().totals, open=2, open_usd=Decimal("0.02"))
+    assert f"perhaps {said}" in _summed(a_summary(totals=totals, state=state))
 
 
 def test_a_partial_export_says_what_is_missing() -> None:

@@ -1,0 +1,123 @@
+"""A plan refuses what a start would refuse, in the same words, and creates nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from session_stage import Stage
+
+from runner.api import Run
+from runner.config import default_output
+from runner.errors import RunnerError
+
+
+def target_exists(stage: Stage) -> dict[str, Any]:
+    """Somebody's file is where the answers would go."""
+    (stage.folder / "items_processed.jsonl").write_text("precious")
+    return {}
+
+
+def target_is_the_items(stage: Stage) -> dict[str, Any]:
+    """The answers would replace the items."""
+    output = default_output(stage.items_path, stage.items_path)
+    return {"config": stage.config(output=output)}
+
+
+def no_such_folder(stage: Stage) -> dict[str, Any]:
+    """The answers would go nowhere."""
+    output = default_output(stage.items_path, stage.folder / "gone" / "x.jsonl")
+    return {"config": stage.config(output=output)}
+
+
+def run_is_there(stage: Stage) -> dict[str, Any]:
+    """The same run was started before."""
+    Run.start(stage.config(), state_dir=stage.state_dir)
+    return {}
+
+
+def run_on_these_items(stage: Stage) -> dict[str, Any]:
+    """By another name."""
+    Run.start(stage.config(), state_dir=stage.state_dir)
+    return {"name": "other"}
+
+
+def output_of_another_run(stage: Stage) -> dict[str, Any]:
+    """A new run that would write what the first one writes."""
+    Run.start(stage.config(), state_dir=stage.state_dir)
+    return {"new": True}
+
+
+def impossible_name(stage: Stage) -> dict[str, Any]:
+    """A path, not a name."""
+    return {"name": "../up"}
+
+
+def state_is_a_file(stage: Stage) -> dict[str, Any]:
+    """Runs cannot live in a file."""
+    stage.state_dir.write_text("")
+    return {}
+
+
+def state_below_a_file(stage: Stage) -> dict[str, Any]:
+    """Nor below one."""
+    (stage.folder / "file").write_text("")
+    return {"state_dir": stage.folder / "file" / "state"}
+
+
+def everything(folder: Path) -> list[Path]:
+    """All paths below a folder."""
+    return sorted(folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        target_exists,
+        target_is_the_items,
+        no_such_folder,
+        run_is_there,
+        run_on_these_items,
+        output_of_another_run,
+        impossible_name,
+        state_is_a_file,
+        state_below_a_file,
+    ],
+)
+def test_a_plan_refuses_what_a_start_refuses(
+    stage: Stage, trouble: Callable[[Stage], dict[str, Any]]
+) -> None:
+    stage.write_items("a", "b")
+    words: dict[str, Any] = {"state_dir": stage.state_dir, "config": stage.config()}
+    words |= trouble(stage)
+    before = everything(stage.folder)
+
+    with pytest.raises(RunnerError) as planned:
+        Run.plan(**words)
+    assert everything(stage.folder) == before
+
+    with pytest.raises(RunnerError) as started:
+        Run.start(**words)
+    assert planned.value.exit_code == started.value.exit_code
+    assert type(planned.value) is type(started.value)
+
+
+@pytest.mark.parametrize("wish", [{}, {"name": "mine"}])
+def test_a_plan_that_passes_creates_nothing_and_the_start_passes_too(
+    stage: Stage, wish: dict[str, Any]
+) -> None:
+    stage.write_items("a", "b")
+    before = everything(stage.folder)
+    plan = Run.plan(stage.config(), state_dir=stage.state_dir, **wish)
+    assert plan.items == 2
+    assert everything(stage.folder) == before
+    assert Run.start(stage.config(), state_dir=stage.state_dir, **wish).name
+
+
+def test_a_second_run_with_files_of_its_own_passes_both(stage: Stage) -> None:
+    stage.write_items("a")
+    Run.start(stage.config(), state_dir=stage.state_dir)
+    output = default_output(stage.items_path, stage.folder / "again.jsonl")
+    config = stage.config(output=output)
+    assert Run.plan(config, state_dir=stage.state_dir, new=True).items == 1
+    assert Run.start(config, state_dir=stage.state_dir, new=True).name == "items-2"
