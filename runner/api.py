@@ -169,6 +169,10 @@ class Run:
         """Requests that may have been billed without an answer."""
         return unresolved_of(self.folder)
 
+    def asking_anew(self) -> int:
+        """Items that an interrupted retry has not come to: a resume asks them anew."""
+        return asking_anew_of(self.folder)
+
     def show(self, item: str) -> ItemStory:
         """All attempts of one item, given by its id or as `line:N`."""
         return story_of(self.folder, item)
@@ -181,10 +185,6 @@ class Run:
         overwrite: bool = False,
         on_progress: Progress | None = None,
     ) -> Summary:
-    def asking_anew(self) -> int:
-        """Items that an interrupted retry has not come to: a resume asks them anew."""
-        return asking_anew_of(self.folder)
-
         """Write processed, failed and summary files as of now."""
         return export_run(
             self.folder,
