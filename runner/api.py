@@ -3,10 +3,13 @@
 Floor: the run; the library ends here.
 """
 
+import contextlib
 import dataclasses
+import inspect
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,8 @@ from runner.config import (
     TaskSpec,
     default_output,
 )
+from runner.engines.spawned import leave_if_importing_main
+from runner.fitting import at_the_door, unknown_names
 from runner.keys import resolve_key
 from runner.records import RunStatus
 from runner.session.exporting import export_run
@@ -41,6 +46,7 @@ from runner.session.story import asking_anew_of, story_of, unresolved_of
 from runner.session.working import Wishes, work
 from runner.summary import Summary
 from runner.supervisor.heartbeat import read_status
+from runner.supervisor.stop_request import request_stop
 
 STATE_DIR = Path("state")
 
@@ -50,6 +56,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         """Open the run in `folder`; RunNotFound or StateError if there is none."""
+        leave_if_importing_main()
         self.folder = folder
         self.name = Manifest.load(folder).run
 
@@ -59,6 +66,7 @@ class Run:
         return Manifest.load(self.folder).config
 
     @classmethod
+    @at_the_door
     def start(
         cls,
         config: RunConfig,
@@ -81,6 +89,7 @@ class Run:
             UsageError: For what the user gave (items, task, output, server ...).
             RunExists: A run of that name, or on those items, is there already.
         """
+        leave_if_importing_main()
         folder = create_run(
             config,
             name=name,
@@ -92,6 +101,7 @@ class Run:
         return cls(folder)
 
     @classmethod
+    @at_the_door
     def plan(
         cls,
         config: RunConfig,
@@ -111,10 +121,12 @@ class Run:
         )
 
     @classmethod
+    @at_the_door
     def open(cls, name: str | None = None, state_dir: Path = STATE_DIR) -> "Run":
         """The run of that name; without one the latest unfinished, else the latest."""
         return cls(find_run(state_dir, name))
 
+    @at_the_door
     def work(
         self,
         *,
@@ -173,10 +185,12 @@ class Run:
         """Items that an interrupted retry has not come to: a resume asks them anew."""
         return asking_anew_of(self.folder)
 
+    @at_the_door
     def show(self, item: str) -> ItemStory:
         """All attempts of one item, given by its id or as `line:N`."""
         return story_of(self.folder, item)
 
+    @at_the_door
     def export(
         self,
         *,
@@ -194,6 +208,7 @@ class Run:
             on_progress=on_progress,
         )
 
+    @at_the_door
     def rejudge(
         self, changes: Changes | None = None, *, on_progress: Progress | None = None
     ) -> Rejudged:
@@ -207,10 +222,14 @@ class Run:
         owner = owner_of(self.folder)
         if owner is None or not owner.is_alive():
             return False
+        with contextlib.suppress(OSError):
+            # On a full disk the run is stopped all the same, by "SIGTERM".
+            request_stop(self.folder, owner)
         os.kill(owner.pid, signal.SIGTERM)
         return True
 
 
+@at_the_door
 def run(  # noqa: PLR0913 - the library's face: each is one thing a user may say
     items: str | Path,
     *,
@@ -260,9 +279,17 @@ def run(  # noqa: PLR0913 - the library's face: each is one thing a user may say
         engine=engine,
     )
     if told:
-        raise TypeError(f"run() knows no {', '.join(sorted(told))}")
+        raise unknown_names("run", told, _KNOWN)
     started = Run.start(config, name=name, state_dir=Path(state_dir), new=new)
     return started.work(api_key=api_key, on_status=on_status)
+
+
+_KNOWN = {
+    *inspect.signature(run).parameters.keys() - {"more"},
+    *("id_field", "on_bad_line"),
+    *(f.name for kind in (TaskSpec, Service, Pacing, Output) for f in fields(kind)),
+}
+"""All that `run` may be told."""
 
 
 def _taken(told: dict[str, Any], kind: type) -> dict[str, Any]:

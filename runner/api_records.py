@@ -10,7 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from runner.checkpoint.entries import Attempt
-from runner.config import Price
+from runner.config import (
+    CallSeconds,
+    Items,
+    NightSeconds,
+    PerMinute,
+    Price,
+    Size,
+    Text,
+    Threads,
+    Tries,
+    Usd,
+    Words,
+    Workers,
+)
 from runner.records import (
     Endpoint,
     JsonObject,
@@ -33,30 +46,30 @@ class Changes:
     `accept_changes`: answers given before stay as they are.
     """
 
-    rpm: int | None = None
-    tpm: int | None = None
-    workers: int | None = None
-    threads: int | None = None
-    max_requests: int | None = None
-    timeout_s: float | None = None
-    max_cost_usd: Decimal | None = None
-    give_up_after_s: float | None = None
-    min_free_bytes: int | None = None
-    limit: int | None = None
+    rpm: PerMinute | None = None
+    tpm: PerMinute | None = None
+    workers: Workers | None = None
+    threads: Threads | None = None
+    max_requests: Tries | None = None
+    timeout_s: CallSeconds | None = None
+    max_cost_usd: Usd | None = None
+    give_up_after_s: NightSeconds | None = None
+    min_free_bytes: Size | None = None
+    limit: Items | None = None
     """Never kept: a resume goes on to the whole file unless it is given again."""
-    prompt: str | None = None
+    prompt: Text | None = None
     prompt_path: Path | None = None
     task_path: Path | None = None
     system: str | None = None
     schema_path: Path | None = None
-    valid_regex: str | None = None
-    choices: tuple[str, ...] = ()
-    model: str | None = None
+    valid_regex: Text | None = None
+    choices: Words = ()
+    model: Text | None = None
     params: JsonObject = field(default_factory=dict)
     """Merged over the run's own."""
     endpoint: Endpoint | None = None
     reask_truncated: bool | None = None
-    base_url: str | None = None
+    base_url: Text | None = None
     prices: dict[str, Price] = field(default_factory=dict)
 
 
@@ -83,6 +96,8 @@ class Finish:
     status: RunStatus
     summary: Summary | None
     """Of the exported files; None when nothing was exported."""
+    nothing_left: bool = False
+    """Every item had its outcome before: nothing was sent, no session was noted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +111,6 @@ class Unresolved:
     """Ids of the first ten, safe to print."""
 
 
-    nothing_left: bool = False
-    """Every item had its outcome before: nothing was sent, no session was noted."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemStory:
     """All that is known of one item."""

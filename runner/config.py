@@ -3,23 +3,48 @@
 Defaults live here and nowhere else. `identity` is the part that must not change
 between start and resume; `pace` is the part a resume may change freely.
 
-Floor: words. Knows records and errors.
+Floor: words. Knows records and fitting.
 """
 
 import dataclasses
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from runner.fitting import Above0, Distinct, Filled, OneOf, Within
 from runner.records import Endpoint, JsonObject
+
+MOST_USD = Decimal(10**9)
+_DAY_S = 86_400
+PER_MINUTE = Within("a whole number", 1, 10**9)
+WORKERS = Within("a whole number", 1, 1024)
+THREADS = Within("a whole number", 1, 4096)
+TRIES = Within("a whole number", 1, 1000)
+ITEMS = Within("a whole number", 1, 10**12)
+CALL_S = Within("seconds", 1, _DAY_S)
+NIGHT_S = Within("seconds", 1, 365 * _DAY_S)
+SIZE = Within("bytes", 0, 10**18)
+
+Text = Annotated[str, Filled()]
+Words = Annotated[tuple[Text, ...], Distinct()]
+PerMinute = Annotated[int, PER_MINUTE]
+Workers = Annotated[int, WORKERS]
+Threads = Annotated[int, THREADS]
+Tries = Annotated[int, TRIES]
+Items = Annotated[int, ITEMS]
+CallSeconds = Annotated[float, CALL_S]
+NightSeconds = Annotated[float, NIGHT_S]
+Size = Annotated[int, SIZE]
+Usd = Annotated[Decimal, Above0("an amount of US dollars", MOST_USD)]
+"""A type, and which values of it make sense: held against in `fitting`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSpec:
     """What to ask, and what counts as a valid answer."""
 
-    prompt: str | None = None
+    prompt: Text | None = None
     """Template with `{{field}}`; exclusive with `task_path`."""
     prompt_path: Path | None = None
     """Where `prompt` was read from, for messages."""
@@ -29,14 +54,14 @@ class TaskSpec:
     """The items are OpenAI Batch-API lines and carry their own requests."""
     system: str | None = None
     endpoint: Endpoint = Endpoint.CHAT
-    model: str | None = None
+    model: Text | None = None
     """None only for Batch-API lines, which name their own."""
     params: JsonObject = field(default_factory=dict)
     """Merged into every body, verbatim."""
     schema: JsonObject | None = None
     schema_path: Path | None = None
-    valid_regex: str | None = None
-    choices: tuple[str, ...] = ()
+    valid_regex: Text | None = None
+    choices: Words = ()
     reask_truncated: bool = False
 
 
@@ -53,10 +78,10 @@ class Price:
 class Service:
     """Whom to ask. The key itself is never part of a config."""
 
-    base_url: str = "https://api.openai.com/v1"
+    base_url: Text = "https://api.openai.com/v1"
     organization: str | None = None
     project: str | None = None
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: Text = "OPENAI_API_KEY"
     api_key_path: Path | None = None
     prices: dict[str, Price] = field(default_factory=dict)
     """By model: what `--price` said, or the simulator's own table."""
@@ -69,24 +94,24 @@ class Service:
 class Pacing:
     """How fast and how long: what a resume may change freely."""
 
-    rpm: int | None = None
-    tpm: int | None = None
-    workers: int | None = None
+    rpm: PerMinute | None = None
+    tpm: PerMinute | None = None
+    workers: Workers | None = None
     """Worker processes; None: one for each core, at least 2 and at most 8."""
-    threads: int | None = None
+    threads: Threads | None = None
     """Calls in flight per worker; None: 16."""
-    max_requests: int = 4
+    max_requests: Tries = 4
     """Answers an item may get until one is valid."""
-    max_failures: int = 6
+    max_failures: Tries = 6
     """Failures of an item, while others succeed, until it is failed."""
-    timeout_s: float = 600.0
+    timeout_s: CallSeconds = 600.0
     """Deadline of one call, connection and body included."""
-    max_cost_usd: Decimal | None = None
-    give_up_after_s: float = 6 * 3600.0
+    max_cost_usd: Usd | None = None
+    give_up_after_s: NightSeconds = 6 * 3600.0
     """How long nothing but outage or refusal is waited through."""
-    min_free_bytes: int | None = None
+    min_free_bytes: Size | None = None
     """Disk space to keep; None: the smaller of 1 GiB and 5 % of the disk."""
-    limit: int | None = None
+    limit: Items | None = None
     """Stop after this many items of this session."""
 
 
@@ -97,7 +122,7 @@ class Output:
     processed_path: Path
     failed_path: Path
     summary_path: Path
-    result_key: str = "llm"
+    result_key: Text = "llm"
     overwrite: bool = False
 
 
@@ -106,13 +131,13 @@ class RunConfig:
     """Everything a run is told."""
 
     items_path: Path
-    id_field: str | None = None
-    on_bad_line: str = "stop"
+    id_field: Text | None = None
+    on_bad_line: Annotated[str, OneOf(("stop", "skip"))] = "stop"
     task: TaskSpec
     service: Service = field(default_factory=Service)
     pacing: Pacing = field(default_factory=Pacing)
     output: Output
-    engine: str = "local"
+    engine: Annotated[str, OneOf(("local", "inline"))] = "local"
 
     def to_json(self) -> JsonObject:
         """Plain JSON: paths and money as strings."""

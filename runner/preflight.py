@@ -16,6 +16,7 @@ from runner.config import Price
 from runner.errors import EndpointError
 
 _TIMEOUT_S = 10.0
+_NOT_FOUND = 404
 _PRICES = "simulated_prices_usd_per_million"
 
 
@@ -43,8 +44,15 @@ def probe(base_url: str) -> dict[str, Price]:
     any; else nothing.
     """
     check_base_url(base_url)
+    response = _models(base_url)
+    if response.status_code == _NOT_FOUND:
+        _look_below(base_url)
+    return _simulated_prices(response) if is_on_this_machine(base_url) else {}
+
+
+def _models(base_url: str) -> requests.Response:
     try:
-        response = requests.get(
+        return requests.get(
             f"{base_url.rstrip('/')}/models", timeout=_TIMEOUT_S, allow_redirects=False
         )
     except requests.RequestException as error:
@@ -52,7 +60,19 @@ def probe(base_url: str) -> dict[str, Price]:
             f"nothing answers at {base_url} ({_cause(error)})",
             "check --base-url (or OPENAI_BASE_URL) and the network",
         ) from error
-    return _simulated_prices(response) if is_on_this_machine(base_url) else {}
+
+
+def _look_below(base_url: str) -> None:
+    """EndpointError if the models that are not here are below `/v1`.
+
+    A server that lists none anywhere is left alone: many have no such path.
+    """
+    below = f"{base_url.rstrip('/')}/v1"
+    # 401 and 403: the path is there, and wants the key that is not sent here.
+    if _models(below).status_code in (200, 401, 403):
+        raise EndpointError(
+            f"{base_url} has no API (404 for /models)", f"did you mean {below}?"
+        )
 
 
 def is_on_this_machine(base_url: str) -> bool:

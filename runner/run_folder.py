@@ -12,6 +12,7 @@ REJECTED = "rejected.jsonl"
 """The same: both belong to one version of the items file."""
 EXPORTS = "exports.json"
 LOG = "runner.log"
+STOP_REQUEST = "stop.request"
 LEDGER = "simulator-ledger.jsonl"
 LIMITS = "limits.cell"
 SUPERVISOR_SLOT = 0

@@ -18,6 +18,9 @@ from runner.cli.asking_options import (
 from runner.cli.declaring import flag, option, path
 from runner.cli.running_options import Again, First, HowFast, HowLong, Place, WhereTo
 from runner.cli.values import one_of, whole
+from runner.fitting import Within
+
+_ATTEMPTS = Within("a whole number", 1, 10**6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,8 @@ class Look:
     heading: ClassVar[str] = "Options"
 
     watch: Annotated[
-        bool, flag("--watch", "look each second until the run ends, or Ctrl-C")
+        bool,
+        flag("--watch", "look each second, until the run stops or Ctrl-C"),
     ] = False
     as_json: Annotated[bool, flag("--json", "one line of JSON")] = False
 
@@ -82,7 +86,7 @@ class Bodies:
     ] = False
     attempt: Annotated[
         int | None,
-        option("--attempt", "N", "only this attempt", whole("--attempt", 1, 10**6)),
+        option("--attempt", "N", "only this attempt", whole("--attempt", _ATTEMPTS)),
     ] = None
 
 

@@ -8,6 +8,7 @@ Floor: cli.
 
 import contextlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -63,7 +64,11 @@ def _refuse(error: typer.TyperException) -> int:
     context: Any = getattr(error, "ctx", None)
     command = context.command_path if context else "runner"
     message = printable(error.format_message()).rstrip(".")
-    _say(f"runner: {message[:1].lower()}{message[1:]}: see `{command} --help`")
+    # What is meant, said alike for options and commands.
+    message = re.sub(r" \(Possible options: (.*)\)$", r", did you mean \1?", message)
+    message = message.replace(". Did you mean", ", did you mean")
+    see = " See" if message.endswith("?") else ": see"
+    _say(f"runner: {message[:1].lower()}{message[1:]}{see} `{command} --help`")
     return USAGE
 
 

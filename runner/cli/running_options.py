@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from runner.cli.declaring import flag, option, path
-from runner.cli.values import (
-    MOST_PER_MINUTE,
-    duration_s,
-    size_bytes,
-    text_of,
-    usd,
-    whole,
+from runner.cli.values import duration_s, size_bytes, text_of, usd, whole
+from runner.config import (
+    CALL_S,
+    ITEMS,
+    NIGHT_S,
+    PER_MINUTE,
+    THREADS,
+    TRIES,
+    WORKERS,
+    Pacing,
 )
-from runner.config import Pacing
 from runner.supervisor.concurrency import DEFAULT_THREADS
 
 _PACING = Pacing()
-_DAY_S = 86_400.0
-_YEAR_S = 365 * _DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +36,11 @@ class HowFast:
 
     rpm: Annotated[
         int | None,
-        option("--rpm", "N", "requests a minute", whole("--rpm", 1, MOST_PER_MINUTE)),
+        option("--rpm", "N", "requests a minute", whole("--rpm", PER_MINUTE)),
     ] = None
     tpm: Annotated[
         int | None,
-        option("--tpm", "N", "tokens a minute", whole("--tpm", 1, MOST_PER_MINUTE)),
+        option("--tpm", "N", "tokens a minute", whole("--tpm", PER_MINUTE)),
     ] = None
     workers: Annotated[
         int | None,
@@ -48,7 +48,7 @@ class HowFast:
             "--workers",
             "N",
             "processes",
-            whole("--workers", 1, 1024),
+            whole("--workers", WORKERS),
             default="one a core, 2 to 8",
         ),
     ] = None
@@ -58,7 +58,7 @@ class HowFast:
             "--threads",
             "N",
             "calls in flight per worker",
-            whole("--threads", 1, 4096),
+            whole("--threads", THREADS),
             default=str(DEFAULT_THREADS),
         ),
     ] = None
@@ -76,7 +76,7 @@ class HowLong:
             "--max-requests",
             "N",
             "answers an item may get until one is valid",
-            whole("--max-requests", 1, 1000),
+            whole("--max-requests", TRIES),
             default=str(_PACING.max_requests),
         ),
     ] = None
@@ -86,7 +86,7 @@ class HowLong:
             "--timeout",
             "S",
             "deadline of one call, all of it",
-            duration_s("--timeout", 1, _DAY_S),
+            duration_s("--timeout", CALL_S),
             default=f"{_PACING.timeout_s:g} s",
         ),
     ] = None
@@ -100,7 +100,7 @@ class HowLong:
             "--give-up-after",
             "6h",
             "stop after so long without any answer",
-            duration_s("--give-up-after", 1, _YEAR_S),
+            duration_s("--give-up-after", NIGHT_S),
             default=f"{_PACING.give_up_after_s / 3600:g}h",
         ),
     ] = None
@@ -120,7 +120,7 @@ class HowLong:
             "--limit",
             "N",
             "stop after N items; a later resume goes on",
-            whole("--limit", 1, 10**12),
+            whole("--limit", ITEMS),
         ),
     ] = None
 

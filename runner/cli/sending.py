@@ -9,6 +9,7 @@ Floor: cli. Knows api and display.
 import dataclasses
 import os
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,17 @@ from runner.cli.configuring import (
     config_of,
 )
 from runner.cli.guarding import keeping_secret
-from runner.cli.keying import key_for
+from runner.cli.keying import key_for, key_source
 from runner.cli.network import is_open_to_all, proxy_of
 from runner.cli.simulating import check_simulator
 from runner.config import RunConfig
+from runner.errors import UsageError
 from runner.exit_codes import ALL_VALID, INTERRUPTED, USAGE, exit_code
 from runner.pricing import PriceBook
 from runner.records import RunState, RunStatus
 from runner.session.changes import changed_config
 
+AT_WORK = (RunState.RUNNING, RunState.DRAINING)
 ASK_ABOVE_USD = Decimal(10)
 """A run that may cost more is asked about, on a terminal, without --max-cost."""
 
@@ -42,12 +45,12 @@ def start(items: Path, given: StartOptions) -> int:
     config = config_of(items, given)
     check_simulator(config.service)
     if given.first.dry_run:
-        return _show_plan(config)
-    key = key_for(config.service)
+        return _show_plan(config, given)
+    key = _key_or_first_mistake(config, given)
     _warn(config)
     with keeping_secret(key):
         try:
-            if _is_to_be_asked(config, given) and not _is_agreed(config):
+            if _is_to_be_asked(config, given) and not _is_agreed(config, given):
                 return USAGE
             run = _created(config, given)
         except KeyboardInterrupt:
@@ -55,40 +58,57 @@ def start(items: Path, given: StartOptions) -> int:
             return INTERRUPTED
         state_dir, config = given.place.state_dir, run.config
         prices = PriceBook.for_service(config.service).describe()
-        _announce(run, config, state_dir, prices)
-        return _work(run, state_dir, api_key=key)
+        opening = _opening(run, config, state_dir, prices=prices)
+        return _work(run, state_dir, opening, key_source(config.service), api_key=key)
 
 
 def resume(name: str | None, given: ResumeOptions) -> int:
     """Go on with a run; the exit code."""
     changes, state_dir = changes_of(given), given.place.state_dir
     check_key_source(given.key)
+    wishes = dataclasses.asdict(given.again)
     run = api.Run.open(name, state_dir)
     config, before = _as_told(run.config, changes), run.status()
     check_simulator(config.service)
     key = key_for(config.service, given.key)
     _warn(config)
     _note_other_server(config, changes.base_url)
+    opening = _opening(run, config, state_dir, again=_asked_anew(run, before, given))
+    opening += _unresolved_words(run, before)
+    source = key_source(config.service, given.key)
     with keeping_secret(key):
-        _announce(run, config, state_dir)
-        _tell_unresolved(run, before)
-        wishes = dataclasses.asdict(given.again)
-        code = _work(run, state_dir, api_key=key, changes=changes, **wishes)
+        wishes["changes"] = changes
+        code = _work(run, state_dir, opening, source, api_key=key, **wishes)
     if before.pending or before.totals != run.status().totals:
         return code
     _say("nothing was left to do: every item had its outcome before")
     return ALL_VALID
 
 
-def _show_plan(config: RunConfig) -> int:
+def _key_or_first_mistake(config: RunConfig, given: StartOptions) -> str:
+    """The key; where there is none, other mistakes are told first: they are nearer."""
+    try:
+        return key_for(config.service)
+    except UsageError:
+        _plan(config, given)
+        raise
+
+
+def _show_plan(config: RunConfig, given: StartOptions) -> int:
     out = display.outlet(sys.stdout)
-    out.write(f"{display.planned(_plan(config), config)}\n")
+    out.write(f"{display.planned(_plan(config, given), config)}\n")
     return ALL_VALID
 
 
-def _plan(config: RunConfig) -> Plan:
+def _plan(config: RunConfig, given: StartOptions) -> Plan:
     with display.Screen(sys.stderr) as screen:
-        return api.Run.plan(config, on_progress=screen.progress)
+        return api.Run.plan(
+            config,
+            name=given.where.name,
+            state_dir=given.place.state_dir,
+            new=given.where.new,
+            on_progress=screen.progress,
+        )
 
 
 def _is_to_be_asked(config: RunConfig, given: StartOptions) -> bool:
@@ -100,9 +120,9 @@ def _is_to_be_asked(config: RunConfig, given: StartOptions) -> bool:
     return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
 
-def _is_agreed(config: RunConfig) -> bool:
+def _is_agreed(config: RunConfig, given: StartOptions) -> bool:
     """Ask before a run that may cost much; True also where it may not."""
-    plan = _plan(config)
+    plan = _plan(config, given)
     if plan.worst_usd is None or plan.worst_usd <= ASK_ABOVE_USD:
         return True
     _say(f"{display.worst_words(plan)} ({plan.price_source}); --max-cost bounds it")
@@ -125,20 +145,33 @@ def _created(config: RunConfig, given: StartOptions) -> api.Run:
         )
 
 
-def _announce(
-    run: api.Run, config: RunConfig, state_dir: Path, price_source: str | None = None
-) -> None:
-    _say(
-        display.announced(
-            display.Announcement(
-                config=config,
-                status=run.status(),
-                proxy=proxy_of(config.service.base_url),
-                price_source=price_source,
-                watch_command=command_line("status", run.name, state_dir, "--watch"),
-            )
+def _opening(
+    run: api.Run,
+    config: RunConfig,
+    state_dir: Path,
+    *,
+    prices: str | None = None,
+    again: int = 0,
+) -> str:
+    """What the session is going to do, in words; not said before it does."""
+    return display.announced(
+        display.Announcement(
+            config=config,
+            status=run.status(),
+            again=again,
+            proxy=proxy_of(config.service.base_url),
+            price_source=prices,
+            watch_command=command_line("status", run.name, state_dir, "--watch"),
         )
     )
+
+
+def _asked_anew(run: api.Run, status: RunStatus, given: ResumeOptions) -> int:
+    """Items with an outcome that this resume asks all the same."""
+    totals, told = status.totals, given.again
+    now = totals.failed * told.retry_failed + totals.invalid * told.retry_invalid
+    # An earlier retry that was interrupted goes on; it is part of these, or alone.
+    return max(now, run.asking_anew())
 
 
 def _as_told(config: RunConfig, changes: Changes) -> RunConfig:
@@ -148,29 +181,46 @@ def _as_told(config: RunConfig, changes: Changes) -> RunConfig:
     return dataclasses.replace(config, pacing=pacing)
 
 
-def _tell_unresolved(run: api.Run, status: RunStatus) -> None:
-    """Say what may be paid twice, before anything is sent."""
-    is_at_work = status.state in (RunState.RUNNING, RunState.DRAINING)
+def _unresolved_words(run: api.Run, status: RunStatus) -> str:
+    """What may be paid twice, a line to be said before anything is sent."""
     unresolved = run.unresolved()
-    if unresolved.count and not is_at_work:
-        _say(display.unresolved_words(unresolved))
+    if not unresolved.count or status.state in AT_WORK:
+        return ""
+    return f"\n{display.unresolved_words(unresolved)}"
 
 
-def _work(run: api.Run, state_dir: Path, **wishes: Any) -> int:
+def _opened(screen: display.Screen, opening: str) -> Callable[[RunStatus], None]:
+    """Shows statuses, the opening words before the first: all checks have passed.
+
+    The first comes when workers start, before anything is handed out to them.
+    """
+    to_say = [opening]
+
+    def show(status: RunStatus) -> None:
+        if to_say and status.state in AT_WORK:
+            screen.say(to_say.pop())
+        screen.show(status)
+
+    return show
+
+
+def _work(
+    run: api.Run, state_dir: Path, opening: str, key_source: str, **wishes: Any
+) -> int:
     try:
         with display.Screen(sys.stderr) as screen:
-            show, progress = screen.show, screen.progress
+            show, progress = _opened(screen, opening), screen.progress
             finish = run.work(on_status=show, on_progress=progress, **wishes)
     except KeyboardInterrupt:
         # Before the first request, or while files are written: both can be repeated.
         again = command_line("resume", run.name, state_dir)
         _say(f"interrupted: nothing that was answered is lost; {again} goes on")
         return INTERRUPTED
-    _close(run, finish, state_dir)
+    _close(run, finish, state_dir, key_source)
     return exit_code(finish)
 
 
-def _close(run: api.Run, finish: Finish, state_dir: Path) -> None:
+def _close(run: api.Run, finish: Finish, state_dir: Path, key_source: str) -> None:
     if finish.summary:
         folder = run.config.output.summary_path.parent
         display.print_summary(finish.summary, folder, display.outlet(sys.stdout))
@@ -180,6 +230,7 @@ def _close(run: api.Run, finish: Finish, state_dir: Path) -> None:
             finish,
             resume_command=command_line("resume", run.name, state_dir),
             export_command=command_line("export", run.name, state_dir),
+            key_source=key_source,
         )
     )
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
+from runner.config import MOST_USD
 from runner.errors import UsageError
+from runner.fitting import Within
 from runner.records import JsonObject
 
-MOST_PER_MINUTE = 10**9
-MOST_USD = Decimal(10**9)
 _DAY_S = 86_400.0
 
 _WHOLE = re.compile(r"[0-9]{1,15}(?:_[0-9]{1,15})*")
@@ -30,30 +30,30 @@ _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _AMOUNT = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{1,12})?|\.[0-9]{1,12})")
 
 
-def whole(option: str, low: int, high: int) -> Callable[[str], int]:
-    """A reader of whole numbers from `low` to `high`; 10_000 may be written so."""
+def whole(option: str, bounds: Within) -> Callable[[str], int]:
+    """A reader of whole numbers within bounds; 10_000 may be written so."""
 
     def read(text: str) -> int:
         if not _WHOLE.fullmatch(text.strip()):
-            _refuse(option, text, f"a whole number from {low:,} to {high:,}")
+            _refuse(option, text, bounds.wanted)
         number = int(text)
-        if not low <= number <= high:
-            _refuse(option, text, f"a whole number from {low:,} to {high:,}")
+        if not bounds.allows(number):
+            _refuse(option, text, bounds.wanted)
         return number
 
     return read
 
 
-def duration_s(option: str, low_s: float, high_s: float) -> Callable[[str], float]:
+def duration_s(option: str, bounds: Within) -> Callable[[str], float]:
     """A reader of durations: 30s, 10m, 6h, 1d, 1h30m, or plain seconds."""
 
     def read(text: str) -> float:
         seconds = _seconds(text.strip().lower())
-        if seconds is None or not low_s <= seconds <= high_s:
+        if seconds is None or not bounds.allows(seconds):
             _refuse(
                 option,
                 text,
-                f"a time from {low_s:g} s to {high_s / _DAY_S:g} d",
+                f"a time from {bounds.low} s to {bounds.high / _DAY_S:g} d",
                 "write 30s, 10m, 6h, 1d, or plain seconds",
             )
         return seconds

@@ -21,6 +21,8 @@ class Announcement:
 
     config: RunConfig
     status: RunStatus
+    again: int = 0
+    """Items that have an outcome and are asked anew all the same."""
     proxy: str | None = None
     """Without its password; None: straight to the server."""
     price_source: str | None = None
@@ -31,10 +33,13 @@ def announced(what: Announcement) -> str:
     """Three to five lines: what, whom, how fast, where to."""
     config, status = what.config, what.status
     items = printable(config.items_path)
-    done = status.items - status.pending
+    to_go = status.pending + what.again
+    done = status.items - to_go
     first = f"run {printable(status.run)}: {count(status.items, 'item')} of {items}"
-    if done:
-        first += f", {count(done)} done, {count(status.pending)} to go"
+    if done or what.again:
+        first += f", {count(done)} done, {count(to_go)} to go"
+    if what.again:
+        first += f" ({count(what.again)} of them asked anew)"
     lines = [
         first,
         f"  asks    {_whom(what)}",

@@ -12,8 +12,17 @@ from runner.printable import printable
 from runner.records import StopKind
 
 
-def closing_text(finish: Finish, *, resume_command: str, export_command: str) -> str:
-    """The closing block of a session that is to be resumed."""
+def closing_text(
+    finish: Finish, *, resume_command: str, export_command: str, key_source: str
+) -> str:
+    """The closing block of a session that is to be resumed.
+
+    Args:
+        finish: how the session ended.
+        resume_command: what goes on.
+        export_command: what writes the answers there are.
+        key_source: where the key came from, told when the server denied everything.
+    """
     status, stop = finish.status, finish.stop
     why = printable(stop.message if stop else status.stopped_because or "no reason")
     is_as_asked = stop is not None and stop.kind is StopKind.LIMIT
@@ -31,6 +40,8 @@ def closing_text(finish: Finish, *, resume_command: str, export_command: str) ->
         )
     if stop and stop.hint:
         lines.append(f"  do       {printable(stop.hint)}")
+    if stop and stop.kind is StopKind.DENIED and key_source:
+        lines.append(f"  key      {printable(key_source)}")
     return "\n".join(
         [
             *lines,

@@ -8,12 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runner.display.bill import cost_words, requests_words, tokens_words
-from runner.display.wording import count, duration, moment, percent, rate, usd
+from runner.display.wording import (
+    count,
+    duration,
+    moment,
+    percent,
+    rate,
+    shortened,
+    usd,
+)
 from runner.printable import printable
 from runner.records import Pace, RunState, RunStatus
 
 AT_WORK = (RunState.RUNNING, RunState.DRAINING)
 """States in which a process works on the run."""
+_WHY_COLUMNS = 60
 _SLOW_S = 10.0
 """Younger calls are nobody's concern."""
 _STALE_S = 10.0
@@ -56,7 +65,9 @@ def state_fact(status: RunStatus) -> Fact:
             return Fact("state", "running", "good")
         case RunState.DRAINING:
             words = "draining: nothing new starts, answers under way are recorded"
-            return Fact("state", f"{words} ({why})" if why else words, "careful")
+            # In full it is said at the end, once.
+            because = f" ({shortened(why, _WHY_COLUMNS)})" if why else ""
+            return Fact("state", f"{words}{because}", "careful")
         case RunState.FINISHED:
             return Fact("state", "finished: every item has its outcome", "good")
         case RunState.STOPPED:
@@ -88,11 +99,15 @@ def status_cost_words(status: RunStatus) -> str:
 
 
 def speed_words(status: RunStatus) -> str:
-    """Requests and tokens a minute, against their limits."""
+    """Requests and tokens a minute, against their limits; empty while unknown."""
     pace = status.pace
     words = [
-        rate(status.requests_per_minute, "requests", pace.rpm_limit),
-        rate(status.tokens_per_minute, "tokens", pace.tpm_limit),
+        rate(per_minute, what, limit)
+        for per_minute, what, limit in (
+            (status.requests_per_minute, "requests", pace.rpm_limit),
+            (status.tokens_per_minute, "tokens", pace.tpm_limit),
+        )
+        if per_minute is not None
     ]
     if pace.rpd_limit:
         words.append(f"{count(pace.rpd_limit)} requests a day")
@@ -154,7 +169,8 @@ def _unresolved(status: RunStatus) -> Iterator[Fact]:
 
 
 def _at_work(status: RunStatus) -> Iterator[Fact]:
-    yield Fact("speed", speed_words(status))
+    if speed := speed_words(status):
+        yield Fact("speed", speed)
     yield Fact("in flight", count(status.in_flight, "request"))
     waiting, slowest = waiting_words(status.pace), slowest_words(status)
     if waiting and status.state is RunState.RUNNING:

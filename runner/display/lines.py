@@ -43,6 +43,7 @@ class LinePainter:
         self._state: RunState | None = None
         self._waiting: str | None = None
         self._what: str | None = None
+        self._what_since_s = 0.0
 
     def paint(self, status: RunStatus) -> None:
         """Write a line if this one is worth it."""
@@ -56,10 +57,18 @@ class LinePainter:
             self._say(status_line(status))
 
     def prepare(self, doing: Doing) -> None:
-        """Write a line when another thing begins, then every 30 s."""
-        if doing.what != self._what or self._has_passed(self._every_s):
-            self._what = doing.what
+        """Write a line when it takes long, then every 30 s."""
+        now_s = self._clock.monotonic_s()
+        if doing.what != self._what:
+            self._what, self._what_since_s = doing.what, now_s
+        is_long = now_s - self._what_since_s >= _LEAST_S
+        if is_long and self._has_passed(self._every_s):
             self._say(printable(doing.words))
+
+    def say(self, text: str) -> None:
+        """Write a text of several lines, as it is."""
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
 
     def close(self) -> None:
         """Nothing is left to do: a line that was written has left."""
@@ -86,12 +95,14 @@ def status_line(status: RunStatus) -> str:
         ]
     else:
         words.append(status_cost_words(status))
-    if status.state is not RunState.RUNNING:
+    if status.state is RunState.STOPPED:
+        words.append("stopped")  # why stands below it, once
+    elif status.state is not RunState.RUNNING:
         words.append(state_fact(status).text)
     waiting = waiting_words(status.pace)
     if waiting and status.state is RunState.RUNNING:
         words.append(f"waiting: {waiting}")
-    return ", ".join(words)
+    return ", ".join(word for word in words if word)
 
 
 def _left_words(status: RunStatus) -> str:

@@ -63,6 +63,10 @@ class LivePainter:
             self._painted_s = now_s
             self._show(_bar_line(doing.what, doing.done, doing.total, ""))
 
+    def say(self, text: str) -> None:
+        """Print a text that stays, above the lines."""
+        self._live.console.print(Text(text), soft_wrap=True)
+
     def close(self) -> None:
         """Take the lines away and give the cursor back."""
         self._live.stop()
@@ -87,8 +91,11 @@ def _live_facts(status: RunStatus) -> list[Fact]:
         Fact("cost", status_cost_words(status)),
     ]
     if status.state in AT_WORK:
-        facts += [Fact("speed", speed_words(status)), left_fact(status)]
-    if status.state is not RunState.RUNNING:
+        speed = speed_words(status)
+        facts += [*([Fact("speed", speed)] if speed else []), left_fact(status)]
+    if status.state is RunState.STOPPED:
+        facts.append(Fact("state", "stopped", "careful"))
+    elif status.state is not RunState.RUNNING:
         facts.append(state_fact(status))
     waiting, slowest = waiting_words(status.pace), slowest_words(status)
     if waiting and status.state is RunState.RUNNING:

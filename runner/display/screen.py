@@ -34,6 +34,10 @@ class Painter(Protocol):
         """Show how far reading or writing is."""
         ...
 
+    def say(self, text: str) -> None:
+        """Write a text that stays."""
+        ...
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         ...
@@ -49,6 +53,7 @@ class Screen:
 
     def __init__(self, stream: TextIO | None, painter: Painter | None = None) -> None:
         self._painter = painter or painter_for(outlet(stream))
+        self._texts: list[str] = []
         self._news: list[RunStatus | Doing] = []
         self._changed = threading.Condition()
         self._is_over = False
@@ -62,6 +67,12 @@ class Screen:
     def progress(self, what: str, done: int, total: int) -> None:
         """How far reading or writing is."""
         self._leave(Doing(what=what, done=done, total=total))
+
+    def say(self, text: str) -> None:
+        """A text that stays, before whatever is shown next; none is left out."""
+        with self._changed:
+            self._texts.append(text)
+            self._changed.notify()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -94,12 +105,15 @@ class Screen:
     def _paint_next(self) -> bool:
         """Paint what is new; False when there will be no more."""
         with self._changed:
-            while not self._news and not self._is_over:
+            while not (self._texts or self._news or self._is_over):
                 self._changed.wait()
+            texts, self._texts = self._texts, []
             news, self._news = self._news, []
+        for text in texts:
+            self._painter.say(text)
         for one in news:
             if isinstance(one, RunStatus):
                 self._painter.paint(one)
             else:
                 self._painter.prepare(one)
-        return bool(news) or not self._is_over
+        return bool(texts or news) or not self._is_over

@@ -14,10 +14,13 @@ from rich.text import Text
 from runner.display.bill import cost_words, requests_words, tokens_words
 from runner.display.facts import Fact
 from runner.display.painting import fact_table, print_on
-from runner.display.wording import UNKNOWN, count, duration, moment, usd
+from runner.display.wording import UNKNOWN, count, duration, moment, shortened, usd
 from runner.printable import printable
 from runner.records import RunState
 from runner.summary import SessionSummary, Summary, WrittenFile
+
+_ENDED_COLUMNS = 28
+"""So that a row of the table fits 100 columns; `runner.log` has it in full."""
 
 
 def print_summary(summary: Summary, folder: Path, stream: TextIO) -> None:
@@ -66,13 +69,13 @@ def _items_words(summary: Summary) -> str:
 def _bill(summary: Summary) -> Iterator[Fact]:
     """What of the bill bought nothing, or is not certain."""
     totals = summary.totals
-    if totals.invalid_answers:
-        spent = usd(summary.invalid_answers_usd)
-        yield Fact("", f"of it {spent} for answers judged invalid")
     is_at_work = summary.state in (RunState.RUNNING, RunState.DRAINING)
     without_outcome = "without a known outcome"
     if is_at_work:
         without_outcome = f"in flight, or {without_outcome}"
+    if totals.invalid_answers:
+        spent = usd(summary.invalid_answers_usd)
+        yield Fact("", f"of it {spent} for answers judged invalid")
     for number, worst, what in (
         (
             totals.possibly_billed,
@@ -123,5 +126,5 @@ def _session_row(session: SessionSummary) -> tuple[str, ...]:
         count(session.totals.sent),
         UNKNOWN if per_minute is None else f"{per_minute:,.0f}",
         usd(session.totals.cost_usd),
-        printable(ended),
+        shortened(printable(ended), _ENDED_COLUMNS),
     )

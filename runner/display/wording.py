@@ -60,12 +60,17 @@ def time_of_day(unix_s: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(unix_s))
 
 
-def rate(per_minute: float | None, what: str, limit: int | None) -> str:
+def rate(per_minute: float, what: str, limit: int | None) -> str:
     """`812 requests/min of 1,000`."""
-    shown = "?" if per_minute is None else f"{per_minute:,.0f}"
-    if per_minute and per_minute < 10:  # noqa: PLR2004 - a digit more for slow runs
+    shown = f"{per_minute:,.0f}"
+    if 0 < per_minute < 10:  # noqa: PLR2004 - a digit more for slow runs
         shown = f"{per_minute:,.1f}"
     return f"{shown} {what}/min" + (f" of {limit:,}" if limit else "")
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning of a text, with `...` where something is left out."""
+    return text if len(text) <= most else f"{text[: most - 3].rstrip()}..."
 
 
 def _places(amount: Decimal) -> int:

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from multiprocessing.context import SpawnProcess
 
 from runner.engines.framing import Unframer, frame
+from runner.engines.spawned import UNGUARDED
+from runner.errors import UsageError
 from runner.protocols import Died, Event, Said, WorkerSettings
 from runner.records import JsonObject
 
@@ -76,7 +78,10 @@ class LocalEngine:
             self._flush(slot, worker)
 
     def poll(self, timeout_s: float) -> list[Event]:
-        """What has happened; waits at most `timeout_s` for the first event."""
+        """What has happened; waits at most `timeout_s` for the first event.
+
+        Raises UsageError if a worker could not import the script without running it.
+        """
         events: list[Event] = []
         for key, mask in self._selector.select(timeout_s):
             slot: int = key.data
@@ -120,6 +125,12 @@ class LocalEngine:
             worker.process.join()
         code = worker.process.exitcode
         self._forget(slot)
+        if code == UNGUARDED:
+            raise UsageError(
+                "the script that starts this run starts it again in every worker,"
+                " because workers import it",
+                'put the call under `if __name__ == "__main__":`',
+            )
         return Died(slot, _why(code), is_clean=worker.said_goodbye and code == 0)
 
     def _forget(self, slot: int) -> None:

@@ -12,6 +12,8 @@ import sys
 
 from aiohttp import web
 
+from runner.simulator.listen_error import ListenError
+
 _BACKLOG = 4096
 """Connections the kernel queues while a thousand clients arrive at once."""
 
@@ -67,7 +69,7 @@ class Door:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """A socket bound to the port, not listening.
+    """A socket bound to the port, not listening; ListenError if it cannot be had.
 
     On Linux one of them is kept for good: while the door is shut nobody else can
     take the port, nor can a client that dials it be given it as its own address
@@ -78,7 +80,10 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
-    except OSError:
+    except OSError as error:
         sock.close()
-        raise
+        where = f"port {port} of {host}" if port else host
+        raise ListenError(
+            f"cannot listen on {where}: {error.strerror or error}"
+        ) from error
     return sock

@@ -5,7 +5,8 @@
     opened     the run it holds: lock, shards, limiter
     backlog    which items are left       guards       when going on burns money
     pulse      rates and time left        heartbeat    the last sign of life
-    signals    Ctrl-C, SIGTERM            concurrency  how many workers and threads
+    signals    Ctrl-C, SIGTERM            stop_request  `runner stop`
+    concurrency  how many workers and threads
 
 Floor: the run. Knows engines only by their protocol.
 """

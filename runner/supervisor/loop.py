@@ -11,6 +11,7 @@ import logging
 import math
 import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from runner.clock import Clock
 from runner.errors import RunnerError
@@ -32,6 +33,7 @@ from runner.supervisor.opened import OpenRun
 from runner.supervisor.pulse import Pulse
 from runner.supervisor.signals import Signals
 from runner.supervisor.slot import Slot
+from runner.supervisor.stop_request import take_stop_request
 from runner.supervisor.undertaker import Undertaker
 
 TICK_S = 0.1
@@ -295,7 +297,7 @@ class Supervisor:
             if slot.is_alive and slot.silent_s > limit_s:
                 self._engine.kill(slot.number)
         if self._signals.drain and not self._draining:
-            self._stop_for(_stop_by(self._signals.drain))
+            self._stop_for(_stop_by(self._signals.drain, self._run.folder))
         if self._signals.abandon and not self._abandoned:
             self._abandoned = True
             self._abandoned_s = now_s
@@ -360,6 +362,8 @@ def _disk_stop(message: str) -> Stop:
     )
 
 
-def _stop_by(kind: StopKind) -> Stop:
+def _stop_by(kind: StopKind, run_folder: Path) -> Stop:
     said = "Ctrl-C" if kind is StopKind.INTERRUPTED else "SIGTERM"
+    if kind is StopKind.TERMINATED and take_stop_request(run_folder):
+        said = "`runner stop`"
     return Stop(kind=kind, message=f"stopped by {said}")

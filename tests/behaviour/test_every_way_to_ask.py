@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bench import Bench
@@ -240,6 +241,7 @@ def test_a_rule_that_cannot_be_loaded_changes_nothing(make_bench: MakeBench) -> 
     bench = make_bench("latency=0.02")
     half_done(bench, "--prompt", "{{text}}")
     (bench.folder / "rules.py").write_text("def is_response_valid(r): return True\n")
+    before = kept(bench)
 
     refused = [
         bench.run("rejudge", "--task", "rules.py"),
@@ -247,8 +249,17 @@ def test_a_rule_that_cannot_be_loaded_changes_nothing(make_bench: MakeBench) -> 
     ]
 
     assert [done.code for done in refused] == [2, 2]
+    assert kept(bench) == before
     assert bench.run("resume").code == 0
     assert len(bench.audit().outcomes) == 20
+
+
+def kept(bench: Bench) -> tuple[bytes, dict[str, Any], str]:
+    """What a run is told, how it stands, and its answers."""
+    export = bench.run("export", "items", "--out", "now.jsonl", "--overwrite")
+    assert export.code == 0, export.output
+    manifest = (bench.state / "items" / "manifest.json").read_bytes()
+    return manifest, bench.status(), (bench.folder / "now.jsonl").read_text()
 
 
 def test_two_runs_never_write_the_same_file(make_bench: MakeBench) -> None:

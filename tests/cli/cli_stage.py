@@ -1,6 +1,6 @@
 """The library, played: what the commands told it, and what it answers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ from cli_builders import a_finish, a_plan, a_status, a_story, a_summary
 
 from runner.api_records import Finish, ItemStory, Plan, Rejudged, Unresolved
 from runner.config import RunConfig
-from runner.records import RunStatus
+from runner.records import RunState, RunStatus
 from runner.summary import Summary
 
 KEY = "sk-canary-0123456789"
@@ -81,8 +81,8 @@ class PlayedRun:
 
     def work(self, **given: Any) -> Finish:
         """Show a status, then end as was set."""
-        given["on_status"](self.stage.statuses[0])
         self.stage.tell("work", **given)
+        given["on_status"](replace(self.stage.statuses[0], state=RunState.RUNNING))
         return self.stage.finish
 
     def status(self) -> RunStatus:
@@ -94,6 +94,10 @@ class PlayedRun:
     def unresolved(self) -> Unresolved:
         """As was set."""
         return self.stage.unresolved
+
+    def asking_anew(self) -> int:
+        """No retry was interrupted."""
+        return 0
 
     def show(self, item: str) -> ItemStory:
         """The story that was set."""

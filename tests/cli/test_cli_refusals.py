@@ -63,7 +63,7 @@ def test_nonsense_is_refused_in_one_line_that_names_the_option(
         (["start", "a", "b"], "extra argument"),
         ([*START, "--no-such"], "no such option: --no-such"),
         ([*START, "--rpm"], "--rpm"),
-        (["strat"], "Did you mean 'start'"),
+        (["strat"], "did you mean 'start'"),
         (["show", "articles"], "missing argument 'ITEM'"),
         (["export", "--format", "csv"], "jsonl, batch"),
         (["resume", "--rpm", "0"], "--rpm"),

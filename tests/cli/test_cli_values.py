@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from runner.cli.values import choices, duration_s, params, size_bytes, usd, whole
 from runner.errors import UsageError
+from runner.fitting import Within
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ from runner.errors import UsageError
     ],
 )
 def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
-    assert seconds == duration_s("--timeout", 1, 10**6)(text)
+    assert seconds == duration_s("--timeout", Within("seconds", 1, 10**6))(text)
 
 
 @pytest.mark.parametrize(
@@ -57,14 +58,14 @@ def test_money_is_exact(text: str, amount: str) -> None:
 
 @given(st.integers(1, 10**9))
 def test_whole_numbers_may_have_underscores(number: int) -> None:
-    assert number == whole("--rpm", 1, 10**9)(f"{number:_}")
+    assert number == whole("--rpm", Within("a whole number", 1, 10**9))(f"{number:_}")
 
 
 @given(st.text())
 def test_no_text_makes_a_reader_fail_in_any_other_way_than_its_own(text: str) -> None:
     readers = (
-        whole("--rpm", 1, 10),
-        duration_s("--timeout", 1, 10),
+        whole("--rpm", Within("a whole number", 1, 10)),
+        duration_s("--timeout", Within("seconds", 1, 10)),
         size_bytes("--min-free"),
         usd("--max-cost"),
         lambda given: choices("--choices", given),

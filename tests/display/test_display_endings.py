@@ -139,7 +139,24 @@ def _closing(stop: Stop | None, unresolved: int = 0) -> str:
         Finish(stop=stop, status=status, summary=None),
         resume_command="runner resume articles",
         export_command="runner export articles",
+        key_source="it came from the variable MY_KEY",
     )
+
+
+def test_a_refused_key_is_told_where_it_came_from_and_no_other_stop_is() -> None:
+    denied = Stop(kind=StopKind.DENIED, message="the server refuses the key")
+    assert "key      it came from the variable MY_KEY" in _closing(denied)
+    outage = Stop(kind=StopKind.OUTAGE, message="nothing answers")
+    assert "MY_KEY" not in _closing(outage)
+
+
+def test_a_long_reason_to_stop_does_not_break_the_table_of_sessions() -> None:
+    why = "the server refuses the key: " + "long words of a provider " * 8
+    session = replace(a_summary().sessions[0], stopped_because=why)
+    shown = _summed(a_summary(sessions=(session, session)))
+    rows = [line for line in shown.splitlines() if line.endswith("...")]
+    assert 2 == len(rows)
+    assert max(map(len, rows)) <= 100
 
 
 def test_a_stop_says_why_what_is_safe_and_how_to_go_on() -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from status_builders import a_status
 
 from runner.display.doing import Doing
-from runner.display.lines import LinePainter
+from runner.display.lines import LinePainter, status_line
 from runner.display.live import LivePainter, live_view
 from runner.display.screen import Screen
 from runner.display.watching import watch
@@ -142,7 +142,7 @@ def test_a_log_gets_a_line_when_the_state_changes() -> None:
     lines = stream.getvalue().splitlines()
     assert 3 == len(lines)
     assert "draining" in lines[1]
-    assert "stopped: SIGTERM" in lines[2]
+    assert lines[2].endswith("stopped")
 
 
 def test_a_log_tells_of_a_new_wait_but_not_of_each_second_of_it() -> None:
@@ -157,13 +157,53 @@ def test_a_log_tells_of_a_new_wait_but_not_of_each_second_of_it() -> None:
     assert "waiting: outage" in stream.getvalue()
 
 
-def test_a_log_names_each_preparation_once() -> None:
+def test_a_log_tells_of_a_preparation_only_when_it_takes_long() -> None:
     stream, clock = io.StringIO(), _Clock()
     painter = LinePainter(stream, clock)
     for done in range(100):
         painter.prepare(Doing(what="reading items", done=done, total=100))
     painter.prepare(Doing(what="writing files", done=0, total=0))
-    assert 2 == len(stream.getvalue().splitlines())
+    assert "" == stream.getvalue()
+    for done in range(70):
+        clock.now_s += 1
+        painter.prepare(Doing(what="writing files", done=done, total=100))
+    assert 3 == len(stream.getvalue().splitlines())
+    assert "writing files 4 %" in stream.getvalue()
+
+
+def test_a_text_stays_in_front_of_what_is_shown_after_it() -> None:
+    stream = io.StringIO()
+    with Screen(stream, LinePainter(stream, _Clock())) as screen:
+        screen.say("run articles:\n  asks    gpt-x")
+        screen.show(a_status())
+    said = stream.getvalue()
+    assert said.startswith("run articles:\n  asks    gpt-x\n")
+    assert "of" in said.splitlines()[2]
+
+
+def test_a_text_on_a_terminal_is_whole_and_stays(terminal: _Terminal) -> None:
+    painter = LivePainter(terminal, _Clock())
+    painter.paint(a_status())
+    painter.say("asks    [bold]gpt-x " + "x" * 300)
+    painter.close()
+    assert "asks    [bold]gpt-x " + "x" * 300 in terminal.getvalue()
+
+
+def test_nothing_is_said_of_a_speed_nobody_knows_yet() -> None:
+    unknown = a_status(requests_per_minute=None, tokens_per_minute=None)
+    line = status_line(unknown)
+    assert "?" not in line
+    assert "/min" not in line
+    assert ", ," not in line
+
+
+def test_why_a_run_stopped_is_left_to_the_words_below_the_progress() -> None:
+    why = "the server refuses the key: " + "long words " * 20
+    stopped = a_status(state=RunState.STOPPED, stopped_because=why)
+    assert why[:20] not in status_line(stopped)
+    draining = status_line(a_status(state=RunState.DRAINING, stopped_because=why))
+    assert why[:20] in draining
+    assert why not in draining
 
 
 def test_watching_ends_with_the_run(terminal: _Terminal) -> None:
@@ -190,6 +230,7 @@ class _Painter:
     def __init__(self, blocked: threading.Event | None = None) -> None:
         self.painted: list[RunStatus | Doing] = []
         self.is_closed = False
+        self.said: list[str] = []
         self._blocked = blocked
 
     def paint(self, status: RunStatus) -> None:
@@ -199,6 +240,9 @@ class _Painter:
 
     def prepare(self, doing: Doing) -> None:
         self.painted.append(doing)
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
 
     def close(self) -> None:
         self.is_closed = True

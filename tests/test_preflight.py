@@ -1,0 +1,70 @@
+"""A base URL that lacks its `/v1` is found out before a run is created."""
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
+import pytest
+
+from runner.errors import EndpointError
+from runner.preflight import probe
+
+Serve = Callable[[dict[str, int]], str]
+
+
+class _Server(BaseHTTPRequestHandler):
+    statuses: ClassVar[dict[str, int]] = {}
+
+    def do_GET(self) -> None:
+        """The status of that path, 404 for all others."""
+        self.send_response(self.statuses.get(self.path, 404))
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+        """Say nothing."""
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """A server on loopback that has the given paths; its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+
+    def served(statuses: dict[str, int]) -> str:
+        monkeypatch.setattr(_Server, "statuses", statuses)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield served
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("status", [200, 401, 403])
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_base_url_without_its_v1_is_told_what_was_meant(
+    serve: Serve, status: int, end: str
+) -> None:
+    url = serve({"/v1/models": status})
+    with pytest.raises(EndpointError) as refused:
+        probe(f"{url}{end}")
+    assert f"did you mean {url}/v1?" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "statuses",
+    [
+        {},
+        {"/models": 200, "/v1/models": 200},
+        {"/models": 401, "/v1/models": 200},
+        {"/v1/models": 500},
+    ],
+)
+def test_a_server_that_may_be_right_is_let_be(
+    serve: Serve, statuses: dict[str, int]
+) -> None:
+    assert {} == probe(serve(statuses))
