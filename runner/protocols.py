@@ -70,6 +70,10 @@ class Engine(Protocol):
         """End a worker that does not listen any more; `Died` follows."""
         ...
 
+    def wake(self, slot: int) -> None:
+        """Let a worker go on that somebody stopped; else do nothing."""
+        ...
+
     def close(self) -> None:
         """Release what the engine holds; all workers are gone by now."""
         ...

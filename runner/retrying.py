@@ -63,6 +63,8 @@ class Step:
 
     again: bool = False
     wait_s: float = 0.0
+    aside: bool = False
+    """To be tried again after `wait_s`, but others may go first."""
     finish: OutcomeState | None = None
     reason: str | None = None
     stop: Stop | None = None
@@ -73,13 +75,17 @@ PENDING = Step()
 """The walk ends here and the item stays pending: the run is draining."""
 
 
-def decide_on_failure(failure: Failure, failures: int, pacing: Pacing) -> Step:
+def decide_on_failure(
+    failure: Failure, failures: int, pacing: Pacing, *, is_alone: bool = False
+) -> Step:
     """What follows from a failed send.
 
     Args:
         failure: Why it failed.
         failures: Failures that count against the item, this one included.
         pacing: Holds the bound.
+        is_alone: Nobody else was asked since; a short outage must not look like a
+            sick item, so the waits are long.
     """
     scope = SCOPES[failure.kind]
     if scope is Scope.RUN:
@@ -92,7 +98,8 @@ def decide_on_failure(failure: Failure, failures: int, pacing: Pacing) -> Step:
         return Step(finish=OutcomeState.FAILED, reason=reason)
     # Throttling is waited out in the limiter, for the whole fleet at once.
     is_throttle = failure.kind in (FailureKind.THROTTLED, FailureKind.SLOW_DOWN)
-    return Step(again=True, wait_s=0.0 if is_throttle else backoff_s(failures))
+    wait_s = alone_s(failures) if is_alone else backoff_s(failures)
+    return Step(again=True, wait_s=0.0 if is_throttle else wait_s)
 
 
 def decide_on_verdict(verdict: Verdict, answers: int, pacing: Pacing) -> Step:
@@ -116,9 +123,17 @@ def backoff_s(failures: int) -> float:
 
     (AWS, "Exponential backoff and jitter".)
     """
+    return random.uniform(0, _most_s(failures))  # noqa: S311 - spreads load, keeps no secret
+
+
+def alone_s(failures: int) -> float:
+    """1, 2, 4 ... s and up to a quarter more: six failures take half a minute."""
+    return _most_s(failures) * random.uniform(1, 1.25)  # noqa: S311 - the same
+
+
+def _most_s(failures: int) -> float:
     exponent = min(max(failures - 1, 0), _LARGEST_EXPONENT)
-    most = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2**exponent)
-    return random.uniform(0, most)  # noqa: S311 - spreads load, keeps no secret
+    return min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2.0**exponent)
 
 
 def retrying(step: Callable[[], Step], *, stop: threading.Event, clock: Clock) -> Step:

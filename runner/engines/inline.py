@@ -79,6 +79,9 @@ class InlineEngine:
         if slot in self._workers:
             self._workers[slot].orders.put(None)
 
+    def wake(self, slot: int) -> None:
+        """Only processes can be stopped."""
+
     def close(self) -> None:
         """Hang up on all workers."""
         for slot in list(self._workers):

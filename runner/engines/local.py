@@ -98,6 +98,12 @@ class LocalEngine:
         if worker:
             worker.process.kill()
 
+    def wake(self, slot: int) -> None:
+        """SIGCONT: without effect on one that runs (signal(7))."""
+        worker = self._workers.get(slot)
+        if worker and worker.process.pid and worker.process.is_alive():
+            os.kill(worker.process.pid, signal.SIGCONT)
+
     def close(self) -> None:
         """Release pipes; workers that still live see the end of file."""
         for slot in list(self._workers):

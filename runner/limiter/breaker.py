@@ -4,6 +4,14 @@ Counts failures in a row, opens, lets one probe at a time through, and after the
 first success ramps the rate up again. It also remembers its latest openings, so
 that failures an outage caused are not held against the items.
 
+An outage needs two witnesses: failures in a row of at least two items, or one that
+cannot be an item's fault because it never left this machine, or silence while
+nobody else was answered. What one item alone is *told* (a 5xx) is that item's
+matter. Nor is an item a witness that failed before and saw others answered since:
+the sick items at the end of a run are no outage. A worker gives its failed item a
+rest and asks others first, so that in a real outage the second witness comes at
+once, with one thread too.
+
 Floor: pure state and arithmetic in integer nanoseconds. Knows the window's units.
 """
 
@@ -29,14 +37,16 @@ _LEAST_PER_S = 1.0
 _OPENINGS = 8
 """How many are remembered: an item's call may last longer than an outage."""
 NOBODY = -1
-_LAYOUT = struct.Struct("<qqqqqqqqqqqd")
+_LAYOUT = struct.Struct("<qqqqqqqqqqqqqd")
 BREAKER_BYTES = _LAYOUT.size + 16 * _OPENINGS
 _VALUES = attrgetter(
     "streak",
     "first_item",
     "is_mixed",
     "is_unsent",
+    "is_silent",
     "streak_ns",
+    "answered_ns",
     "opened_ns",
     "next_probe_ns",
     "probe_slot",
@@ -51,6 +61,21 @@ def _no_openings() -> "array[int]":
     return array("q", bytes(16 * _OPENINGS))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """One failure, as a witness."""
+
+    item: int
+    """Its number."""
+    sent_ns: int
+    failed_before_ns: int
+    """When the item had failed first, as far as that counts; 0: never."""
+    unsent: bool
+    """It provably never left."""
+    told: bool
+    """The server replied, if only with an error."""
+
+
 @dataclass(slots=True)
 class Breaker:
     """One run's view of its server. Flags are 0 or 1: it lives in a cell."""
@@ -60,10 +85,14 @@ class Breaker:
     first_item: int = 0
     """Number of the item the streak began with."""
     is_mixed: int = 0
-    """The streak holds at least two items: it is not the item."""
+    """The streak holds two items, or a request that never left: not the item."""
     is_unsent: int = 0
     """Nothing in the streak ever left this machine."""
+    is_silent: int = 0
+    """Nobody was told anything in the streak, nor while its first call waited."""
     streak_ns: int = 0
+    answered_ns: int = 0
+    """When something answered last; 0: never."""
     opened_ns: int = 0
     """0: closed."""
     next_probe_ns: int = 0
@@ -82,36 +111,44 @@ class Breaker:
 
     @property
     def is_outage(self) -> bool:
-        """Open, and not because of a single item."""
-        return self.is_open and self.is_mixed == 1
+        """Open: failures are nobody's fault."""
+        return self.is_open
+
+    def is_alone(self, item: int) -> bool:
+        """Whether only this item has failed since the last answer."""
+        return self.streak > 0 and not self.is_mixed and self.first_item == item
 
     def failed(
-        self, *, item: int, unsent: bool, in_flight: int, per_s: float, now_ns: int
+        self, what: Failed, *, in_flight: int, per_s: float, now_ns: int
     ) -> None:
         """Note a failure of transport or server.
 
         Args:
-            item: its number.
-            unsent: it provably never left.
+            what: whose it is, and what is known of it.
             in_flight: requests of the whole run under way, this one included.
             per_s: the run's measured rate, to ramp up to afterwards.
             now_ns: the moment.
         """
+        is_known = what.failed_before_ns > 0 and (
+            not self.streak or what.failed_before_ns < self.streak_ns
+        )
+        if is_known and not what.unsent and not self.is_open:
+            return
         if not self.streak:
-            self.first_item, self.is_mixed, self.is_unsent = item, 0, 1
+            self.first_item, self.is_mixed, self.is_unsent = what.item, 0, 1
+            self.is_silent = int(self.answered_ns < what.sent_ns)
             self.streak_ns = now_ns
         self.streak += 1
-        self.is_unsent &= int(unsent)
-        was_mixed, self.is_mixed = (
-            self.is_mixed,
-            self.is_mixed | (item != self.first_item),
-        )
+        self.is_unsent &= int(what.unsent)
+        self.is_silent &= int(not what.told)
+        self.is_mixed |= int(what.unsent or what.item != self.first_item)
+        if self.is_open:
+            self._look_again(now_ns)
+            return
         enough = min(MOST_IN_A_ROW, max(FEWEST_IN_A_ROW, in_flight))
-        if not self.is_open and self.streak >= enough:
+        if self.streak >= enough and (self.is_mixed or self.is_silent):
             self.opened_ns, self.rate_before_per_s = now_ns, per_s
-            self._remember(bool(self.is_mixed))
-        elif self.is_open and not was_mixed:
-            self._remember(bool(self.is_mixed))
+            self._remember()
 
     def plan_probe(self, now_ns: int, draw: float) -> None:
         """Set the next probe's moment; `draw` is uniform in [0, 1).
@@ -146,10 +183,8 @@ class Breaker:
             lasted_ns = now_ns - self.opened_ns
             self.ramp_from_ns = self.ramp_tat_ns = now_ns
             self.ramp_for_ns = min(_LONGEST_RAMP_NS, max(_SHORTEST_RAMP_NS, lasted_ns))
-            if self.is_mixed:
-                self.openings[1] = now_ns
-            self.opened_ns, self.probe_slot = 0, NOBODY
-        self.streak = 0
+            self._close(now_ns)
+        self.streak, self.answered_ns = 0, now_ns
 
     def ramp_due_ns(self, now_ns: int) -> int:
         """Earliest moment the ramp after an outage allows."""
@@ -175,10 +210,18 @@ class Breaker:
             for from_ns, until_ns in pairs
         )
 
-    def _remember(self, is_outage: bool) -> None:  # noqa: FBT001 - one caller, one meaning
-        if not is_outage:
-            return
-        from_ns = max(1, self.opened_ns - FORGIVEN_BEFORE_NS)
+    def _look_again(self, now_ns: int) -> None:
+        """One item's silence was an outage until that item is told something."""
+        if not (self.is_mixed or self.is_silent):
+            self._close(now_ns)
+
+    def _close(self, now_ns: int) -> None:
+        self.openings[1] = now_ns
+        self.opened_ns, self.probe_slot = 0, NOBODY
+
+    def _remember(self) -> None:
+        """Forgive from now on, and what failed shortly before or in this streak."""
+        from_ns = max(1, min(self.streak_ns, self.opened_ns - FORGIVEN_BEFORE_NS))
         self.openings = array("q", [from_ns, 0]) + self.openings[:-2]
 
     def to_bytes(self) -> bytes:

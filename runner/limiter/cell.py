@@ -19,11 +19,11 @@ from pathlib import Path
 
 from runner.errors import StateDamaged, StoreError, UsageError
 from runner.limiter.boot import boot_id
-from runner.limiter.flock import try_flock, unflock
+from runner.limiter.flock import size_of, try_flock, unflock
 
 _MAGIC = b"runner-cell-1\n\0\0"
 _HEADER = struct.Struct("<16sq")
-"""Magic, process id of the latest holder."""
+"""Magic, process id of the holder; 0 while nobody holds it."""
 _HOLDER = struct.Struct("<q")
 _HOLDER_AT = 16
 _COPY = struct.Struct("<QII16s")
@@ -58,7 +58,7 @@ class Cell:
         # flock does not exclude threads that share a descriptor.
         self._mutex = threading.Lock()
         self._map: mmap.mmap | None = None
-        self._was_replaced = False
+        self._was_whole = False
         self._sequence = 0
         self._fd = _open(path)
 
@@ -82,6 +82,9 @@ class Cell:
 
     def unlock(self) -> None:
         """Let the next one in."""
+        # Who finds a number there reads of this holder, never of an earlier one.
+        if self._map is not None and size_of(self._fd) == self._size:
+            self._map[_HOLDER_AT : _HOLDER_AT + 8] = _HOLDER.pack(0)
         unflock(self._fd)
         self._mutex.release()
 
@@ -100,9 +103,7 @@ class Cell:
         A writer touches the older copy only, so the newest is whole; it can be
         overtaken twice while it is read, then it is read again.
         """
-        mapped = self._map
-        if mapped is None:
-            mapped = self._map_if_whole()
+        mapped = self._map_if_whole()
         if mapped is None:
             return Stored(b"")
         for _ in range(_PEEKS):
@@ -112,17 +113,22 @@ class Cell:
         return Stored(None)
 
     def holder_pid(self) -> int | None:
-        """Process id of whoever took the lock last."""
-        mapped = self._map or self._map_if_whole()
+        """Process that has the lock now; None: nobody, or it is not known.
+
+        A `flock` does not tell whose it is. Each holder writes its number when it
+        gets the lock and wipes it out before it lets go; one that was killed leaves
+        its own, so the number of no living process names nobody.
+        """
+        mapped = self._map_if_whole()
         if mapped is None:
             return None
-        return int(_HOLDER.unpack_from(mapped, _HOLDER_AT)[0]) or None
+        pid = int(_HOLDER.unpack_from(mapped, _HOLDER_AT)[0])
+        return pid if pid and _is_alive(pid) else None
 
     def is_in_place(self) -> bool:
         """Whether the file is still the one at its path, at its full size.
 
-        Touching a mapped file that was truncated kills the process, so this is
-        worth a look now and then.
+        Who goes on with a deleted one is alone with it: worth a look now and then.
         """
         try:
             there = self.path.stat(follow_symlinks=False)
@@ -131,13 +137,12 @@ class Cell:
         ours = os.fstat(self._fd)
         same = (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
         is_whole = ours.st_size == self._size
-        return same and (is_whole or (self._map is None and ours.st_size == 0))
+        return same and (is_whole or (not self._was_whole and ours.st_size == 0))
 
     def reopen(self) -> None:
         """Open what is at the path now, or make it."""
         with self._mutex:
             fd, self._fd, self._map = self._fd, _open(self.path), None
-            self._was_replaced = True
             # The old mapping is left to its last reader: closing it under a
             # concurrent `peek` would raise there.
             os.close(fd)
@@ -151,15 +156,21 @@ class Cell:
             os.close(self._fd)
 
     def _mapped(self) -> mmap.mmap:
+        """The file, whole. Only while locked.
+
+        Touching a mapped page beyond the end of its file kills the process
+        (SIGBUS), so its size is asked for before each use.
+        """
+        size = size_of(self._fd)
+        if size != self._size:
+            # An empty file where ours was is not a new one: what had been granted
+            # is forgotten, not ungranted.
+            self._create(is_new=size == 0 and not self._was_whole)
         if self._map is None:
-            size = os.fstat(self._fd).st_size
-            if size != self._size:
-                # An empty file where ours was is not a new one: what had been
-                # granted is forgotten, not ungranted.
-                self._create(is_new=size == 0 and not self._was_replaced)
             self._map = mmap.mmap(self._fd, self._size)
-            if self._map[: len(_MAGIC)] != _MAGIC:
-                self._create(is_new=False)
+        if not self._was_whole and self._map[: len(_MAGIC)] != _MAGIC:
+            self._create(is_new=False)
+        self._was_whole = True
         return self._map
 
     def _create(self, *, is_new: bool) -> None:
@@ -181,8 +192,10 @@ class Cell:
             raise _unwritable(self.path, "not in full")
 
     def _map_if_whole(self) -> mmap.mmap | None:
-        if os.fstat(self._fd).st_size != self._size:
+        if size_of(self._fd) != self._size:
             return None
+        if self._map is not None:
+            return self._map
         with self._mutex:
             if self._map is None:
                 self._map = mmap.mmap(self._fd, self._size)
@@ -218,6 +231,16 @@ class Cell:
     def _copy(self, sequence: int, payload: bytes) -> bytes:
         crc = _crc(sequence, self._boot, payload)
         return _COPY.pack(sequence, len(payload), crc, self._boot) + payload
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
 
 
 def _crc(sequence: int, boot: bytes, payload: bytes) -> int:

@@ -16,6 +16,9 @@ import os
 _LIBC = ctypes.PyDLL(None, use_errno=True)
 _LIBC.flock.argtypes = (ctypes.c_int, ctypes.c_int)
 _LIBC.flock.restype = ctypes.c_int
+# off_t is a long on Linux and macOS.
+_LIBC.lseek.argtypes = (ctypes.c_int, ctypes.c_long, ctypes.c_int)
+_LIBC.lseek.restype = ctypes.c_long
 
 
 def try_flock(fd: int) -> bool:
@@ -36,3 +39,9 @@ def try_flock(fd: int) -> bool:
 def unflock(fd: int) -> None:
     """Let others have it."""
     _LIBC.flock(fd, fcntl.LOCK_UN)
+
+
+def size_of(fd: int) -> int:
+    """Bytes of the open file now; -1 if it cannot be asked."""
+    size: int = _LIBC.lseek(fd, 0, os.SEEK_END)
+    return size

@@ -54,7 +54,6 @@ class Limiter:
         place: the two cells, made where missing, and this process's line.
         ceilings: what the user allows this run.
         clock: monotonic moments must be comparable across processes.
-        on_blocked: told in one line when a cell is held for over 5 s.
 
     Raises:
         UsageError: a cell cannot be made or opened.
@@ -65,12 +64,11 @@ class Limiter:
         place: LimiterPlace,
         ceilings: RunCeilings,
         clock: Clock,
-        on_blocked: Callable[[str], None] | None = None,
     ) -> None:
         self._slot = place.slot
         self._ceilings = ceilings
         self._clock = clock
-        self._cells = CellPair(place, clock, on_blocked)
+        self._cells = CellPair(place, clock)
         self._gate = Gate()
         self._unsettled: deque[_States] = deque()
         self._never = threading.Event()
@@ -127,7 +125,7 @@ class Limiter:
         def settle(key: KeyState, run: RunState, now_ns: int) -> None:
             settling.given_back(key, run, ended, now_ns)
 
-        self._settle(settle)
+        self._settle(settle, permit.stop)
 
     def answered(
         self,
@@ -151,7 +149,7 @@ class Limiter:
                 now_ns=now_ns,
             )
 
-        self._settle(settle)
+        self._settle(settle, permit.stop)
 
     def failed(
         self,
@@ -182,22 +180,25 @@ class Limiter:
             )
             counted.append(counts)
 
-        self._settle(settle)
+        self._settle(settle, permit.stop)
         if counted:
             return counted[0]
         # The cell is stuck and the failure still to be told: ask what is known.
         return settling.counts(failure.kind, self._cells.peek()[1])
 
-    def outage_since_s(self) -> float | None:
-        """Start (monotonic) of what the latest outage forgives; None: no outage yet."""
-        from_ns = self._cells.peek()[1].breaker.openings[0]
-        return from_ns / SECOND_NS if from_ns else None
+    def is_alone(self, number: int) -> bool:
+        """Whether this item is the only one that has failed since the last answer."""
+        return self._cells.peek_gates()[1].is_alone(number)
+
+    def blocked_by(self) -> str | None:
+        """Who has held a cell for longer than 5 s, in words; None: nobody."""
+        return self._cells.blocked_by()
 
     def forgiven(self, failure_times: list[float]) -> list[float]:
         """Those of an item's failures (monotonic moments) that an outage caused.
 
-        An outage forgives from 30 s before the breaker opened until it closed; the
-        latest eight are remembered.
+        An outage forgives from the last answer before the breaker opened, 30 s
+        before at least, until it closed; the latest eight are remembered.
         """
         breaker = self._cells.peek()[1].breaker
         return [s for s in failure_times if breaker.forgives(int(s * SECOND_NS))]
@@ -289,15 +290,16 @@ class Limiter:
             meters=read_meters(headers, message), retry_after_s=asked_s
         )
 
-    def _settle(self, settle: _States) -> None:
+    def _settle(self, settle: _States, stop: threading.Event) -> None:
         """Settle now, or at the next chance when a cell is stuck.
 
-        Not cut short by a stop: what was paid for is settled while draining. Nor
-        endless: a thread with an answer must come home although some process holds
-        the cell and sleeps.
+        Never endless: a thread with an answer must come home although some process
+        holds the cell and sleeps. While draining one try is enough: whoever comes
+        next, `close` at last, settles all that is left, and the next session builds
+        the dollars anew from what is on disk.
         """
         self._unsettled.append(settle)
-        self._cells.change(self._settle_all, self._never, _SETTLE_PATIENCE_S)
+        self._cells.change(self._settle_all, stop, _SETTLE_PATIENCE_S)
 
     def _settle_all(self, key: KeyState, run: RunState, now_ns: int) -> None:
         while self._unsettled:

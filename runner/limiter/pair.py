@@ -6,6 +6,7 @@ so a stopped process of one run does not hold up the other runs on its key.
 Floor: cells and the clock. Knows the states, not the rules.
 """
 
+import math
 import random
 import threading
 from collections.abc import Callable
@@ -29,23 +30,20 @@ _FIRST_WAIT_S = 0.0002
 _LONGEST_WAIT_S = 0.01
 _TELL_AFTER_S = 5.0
 _LOOK_EVERY_S = 1.0
+_BLOCKED_FOR_S = 3.0
+"""Whoever waits renews the news every second; older ones are history."""
 T = TypeVar("T")
 
 
 class CellPair:
     """The key's cell and the run's."""
 
-    def __init__(
-        self,
-        place: LimiterPlace,
-        clock: Clock,
-        on_blocked: Callable[[str], None] | None = None,
-    ) -> None:
+    def __init__(self, place: LimiterPlace, clock: Clock) -> None:
         self._clock = clock
-        self._on_blocked = on_blocked
         self._key = Cell(place.key_cell, _KEY_BYTES)
         self._run = Cell(place.run_cell, _RUN_BYTES)
-        self._has_told = False
+        self._blocked = ""
+        self._blocked_s = -math.inf
         self._looked_s = clock.monotonic_s()
 
     def change(
@@ -107,14 +105,19 @@ class CellPair:
         if not self._key.is_in_place():
             self._key.reopen()
 
-    def holder(self) -> tuple[Cell, int | None]:
-        """The cell most likely waited for, and the process that took it last."""
+    def blocked_by(self) -> str | None:
+        """Who holds a cell that has been waited for longer than 5 s, in words."""
+        waits = self._clock.monotonic_s() - self._blocked_s < _BLOCKED_FOR_S
+        return self._blocked if waits else None
+
+    def holder_words(self) -> str:
+        """Who holds the cell that is most likely waited for."""
         for cell in (self._key, self._run):
             if cell.try_lock():
                 cell.unlock()
             else:
-                return cell, cell.holder_pid()
-        return self._key, self._key.holder_pid()
+                return _words(cell)
+        return _words(self._key)
 
     def close(self) -> None:
         """Let go of both files."""
@@ -143,21 +146,25 @@ class CellPair:
             if patience_s is not None and waited_s > patience_s:
                 return False
             if waited_s > _TELL_AFTER_S:
-                self._tell(waited_s)
+                self._note_holder()
             # Waits differ, so that two processes do not keep meeting.
             wait_s = min(_LONGEST_WAIT_S, wait_s * (1.3 + random.random()))  # noqa: S311 - no secret
             if self._clock.wait(stop, wait_s):
                 return False
-        self._has_told = False
+        self._blocked_s = -math.inf
         return True
 
-    def _tell(self, waited_s: float) -> None:
-        if self._has_told or self._on_blocked is None:
-            return
-        self._has_told = True
-        cell, pid = self.holder()
-        whose = "another process" if pid is None else f"process {pid}"
-        self._on_blocked(
-            f"waiting for {waited_s:.0f} s: {whose} holds {cell.path}; "
-            "is it stopped (Ctrl-Z)? `fg`, or end it"
-        )
+    def _note_holder(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s - self._blocked_s >= _LOOK_EVERY_S:
+            self._blocked, self._blocked_s = self.holder_words(), now_s
+
+
+def _words(cell: Cell) -> str:
+    pid = cell.holder_pid()
+    if pid is None:
+        return f"another process, which holds {cell.path}"
+    return (
+        f"process {pid}, which holds {cell.path}; is it stopped (Ctrl-Z)?"
+        f" `kill -CONT {pid}`, or end it"
+    )

@@ -65,6 +65,8 @@ class Want:
     """Before `token_ratio()` is applied; 0: nothing to learn from it."""
     worst_usd: Decimal | None = None
     """The most it can cost; None: unknown, impossible under a dollar cap."""
+    failed_before_s: float | None = None
+    """Monotonic second of the item's first failure that counts; None: none yet."""
 
 
 class RefusalKind(StrEnum):

@@ -17,6 +17,7 @@ from runner.limiter.permits import LimiterPlace, RunCeilings
 from runner.limiter.runstate import RunState
 
 _PATIENCE_S = 10.0
+_MOMENT_S = 0.1
 
 
 def begin_session(
@@ -45,7 +46,9 @@ def begin_session(
         run.trouble_ns = run.trouble_last_ns = run.budget_wait_ns = 0
         run.last_failure = b""
 
-    _change(place, clock, begin)
+    holder = _change(place, clock, begin, _PATIENCE_S)
+    if holder:
+        raise RunLocked(f"waited {_PATIENCE_S:.0f} s for {holder}")
 
 
 def rebuild_slot(
@@ -53,11 +56,13 @@ def rebuild_slot(
     slot: int,
     committed_usd: Decimal,
     clock: Clock | None = None,
-) -> None:
+) -> str | None:
     """Replace a dead worker's line by what its shard says it spent.
 
-    Raises:
-        RunLocked: another process has held the cell for 10 s.
+    Waits a moment only: the supervisor has other things to do.
+
+    Returns:
+        Who holds a cell, in words, if that was not possible; None: done.
     """
 
     def rebuild(_key: KeyState, run: RunState, now_ns: int) -> None:
@@ -65,14 +70,15 @@ def rebuild_slot(
         if run.breaker.is_open and run.breaker.probe_slot == slot:
             run.breaker.drop_probe(now_ns)
 
-    _change(place, clock or SystemClock(), rebuild)
+    return _change(place, clock or SystemClock(), rebuild, _MOMENT_S)
 
 
 def _change(
     place: LimiterPlace,
     clock: Clock,
     work: Callable[[KeyState, RunState, int], None],
-) -> None:
+    patience_s: float,
+) -> str | None:
     cells = CellPair(place, clock)
 
     def did(key: KeyState, run: RunState, now_ns: int) -> bool:
@@ -80,12 +86,8 @@ def _change(
         return True
 
     try:
-        if cells.change(did, threading.Event(), _PATIENCE_S):
-            return
-        cell, pid = cells.holder()
-        raise RunLocked(
-            f"process {pid} has held {cell.path} for {_PATIENCE_S:.0f} s",
-            "is it stopped (Ctrl-Z)? `fg`, or end it",
-        )
+        if cells.change(did, threading.Event(), patience_s):
+            return None
+        return cells.holder_words()
     finally:
         cells.close()

@@ -9,6 +9,7 @@ Floor: pure decisions over the two states. Knows neither cells nor threads.
 from dataclasses import dataclass
 from decimal import Decimal
 
+from runner.limiter.breaker import Failed
 from runner.limiter.budget import pico_usd
 from runner.limiter.headers import Meters, exhausted_reset_s
 from runner.limiter.keystate import KeyState
@@ -32,6 +33,7 @@ _ALIVE = frozenset(
     }
 )
 """The server answered: no outage, whatever it said."""
+_SILENT = frozenset({FailureKind.NOT_SENT, FailureKind.TIMEOUT, FailureKind.CUT})
 _REFUSED_FOR_SPEED = frozenset({FailureKind.THROTTLED, FailureKind.SLOW_DOWN})
 _NEVER_COUNTS = _REFUSED_FOR_SPEED | {FailureKind.NOT_SENT, FailureKind.DENIED}
 
@@ -212,9 +214,16 @@ def _tell_breaker(
     run: RunState, ended: Ended, kind: FailureKind, in_flight: int, now_ns: int
 ) -> None:
     breaker, was_open = run.breaker, run.breaker.is_open
-    breaker.failed(
-        item=ended.permit.want.number,
+    want = ended.permit.want
+    what = Failed(
+        item=want.number,
+        sent_ns=ended.permit.granted_ns,
+        failed_before_ns=int((want.failed_before_s or 0) * SECOND_NS),
         unsent=kind is FailureKind.NOT_SENT,
+        told=kind not in _SILENT,
+    )
+    breaker.failed(
+        what,
         in_flight=in_flight,
         per_s=run.requests.window.per_minute(now_ns) / 60,
         now_ns=now_ns,

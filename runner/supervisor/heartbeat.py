@@ -11,10 +11,10 @@ import json
 import os
 from pathlib import Path
 
-from runner.checkpoint.locks import is_worked_on
+from runner.checkpoint.locks import is_worked_on, owner_of
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
-from runner.records import JsonObject, Pace, RunState, RunStatus, SlowItem
+from runner.records import JsonObject, Pace, RunState, RunStatus, SlowItem, Totals
 from runner.run_folder import HEARTBEAT
 
 _ENDED = (RunState.STOPPED, RunState.FINISHED)
@@ -26,7 +26,8 @@ def write_heartbeat(run_folder: Path, status: RunStatus) -> None:
     temp = path.with_suffix(".tmp")
     stored = status.to_json()
     del stored["items"], stored["requests"], stored["tokens"]
-    stored["unresolved"] = status.unresolved
+    stored["at_rest"] = status.unresolved + status.totals.lost
+    stored["pid"] = os.getpid()
     stored["pace"] = dataclasses.asdict(status.pace)
     descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as stream:
@@ -49,10 +50,7 @@ def read_status(run_folder: Path) -> RunStatus:
         totals = reader.totals()
     finally:
         reader.close()
-    # Totals are newer than the heartbeat; what is unresolved changes seldom.
-    unresolved = (
-        min(beat.get("unresolved", 0), totals.open) if is_alive else totals.open
-    )
+    unresolved = _unresolved(run_folder, beat, totals) if is_alive else totals.open
     state = _state(beat, is_alive=is_alive)
     rate = beat.get("rate", {}) if is_alive else {}
     return RunStatus(
@@ -72,6 +70,20 @@ def read_status(run_folder: Path) -> RunStatus:
         simulated=manifest.config.service.simulated,
         slowest=_slowest(beat) if is_alive else (),
     )
+
+
+def _unresolved(run_folder: Path, beat: JsonObject, totals: Totals) -> int:
+    """Open attempts that no living process is at work on.
+
+    Totals are newer than the heartbeat. Asked again, an unresolved attempt becomes a
+    lost one, so both together change only with a death, whatever is in flight. A
+    heartbeat of an earlier session knows nothing of this one, which has not sent yet.
+    """
+    owner = owner_of(run_folder)
+    if owner is None or beat.get("pid") != owner.pid:
+        return totals.open
+    at_rest: int = beat["at_rest"]
+    return max(0, min(totals.open, at_rest - totals.lost))
 
 
 def _read(run_folder: Path) -> JsonObject:

@@ -7,6 +7,7 @@ else: its shard is read before its items are handed out again.
 Floor: the run. Knows engines only by their protocol.
 """
 
+import dataclasses
 import logging
 import math
 import shutil
@@ -18,6 +19,7 @@ from runner.errors import RunnerError
 from runner.protocols import Died, Engine, Said, WorkerSettings
 from runner.records import (
     JsonObject,
+    Pace,
     RunState,
     RunStatus,
     SlowItem,
@@ -73,6 +75,7 @@ class Supervisor:
         self._draining = False
         self._abandoned = False
         self._abandoned_s = 0.0
+        self._blocked_by: str | None = None
         self._turned_s = self._marked_s = clock.monotonic_s()
         self._beaten_s = -math.inf
 
@@ -110,7 +113,7 @@ class Supervisor:
             in_flight=in_flight,
             requests_per_minute=self._pulse.requests_per_minute,
             tokens_per_minute=self._pulse.tokens_per_minute,
-            pace=self._run.limiter.pace(),
+            pace=self._pace(),
             eta_s=self._pulse.eta_s(pending) if is_running else None,
             started_unix_s=self._run.started_unix_s,
             heartbeat_unix_s=self._clock.unix_s(),
@@ -158,7 +161,9 @@ class Supervisor:
 
     def _progress(self, slot: Slot, message: JsonObject) -> None:
         slot.totals = Totals.from_json(message["totals"])
-        slot.in_flight = message["in_flight"]
+        slot.blocked_by = message["blocked_by"]
+        for note in message["notes"]:
+            _log.warning("worker %d %s", slot.number, note)
         slot.slowest = tuple(
             SlowItem(number=int(number), attempt=int(attempt), age_s=age_s)
             for number, attempt, age_s in message["slowest"]
@@ -216,10 +221,13 @@ class Supervisor:
 
     def _feed(self) -> None:
         now_s = self._clock.monotonic_s()
+        self._undertaker.settle()
         quarantine = self._run.concurrency.workers + 1
         for slot in list(self._slots.values()):
+            is_settled = not self._undertaker.owes(slot.number)
             is_needed = slot.number != quarantine or self._undertaker.suspects
-            if not slot.is_alive and is_needed and now_s >= slot.restart_at_s:
+            is_due = is_needed and is_settled and now_s >= slot.restart_at_s
+            if not slot.is_alive and is_due:
                 self._start(slot.number, slot.threads)
         self._feed_suspect(quarantine)
         workers = [
@@ -283,6 +291,8 @@ class Supervisor:
         self._draining = True
         for slot in self._slots.values():
             self._engine.send(slot.number, {"do": "drain"})
+            # One that somebody stopped (SIGSTOP) cannot drain.
+            self._engine.wake(slot.number)
 
     # Watching
 
@@ -314,6 +324,7 @@ class Supervisor:
         self._beaten_s = now_s
         self._check_disk()
         self._pulse.beat(now_s, self.totals())
+        self._look_for_holders()
         status = self.status(state)
         self._show(status)
         if now_s - self._marked_s >= MARK_S:
@@ -338,6 +349,21 @@ class Supervisor:
                     f" less than the {keep >> 20} MiB to keep free"
                 )
             )
+
+    def _pace(self) -> Pace:
+        pace = self._run.limiter.pace()
+        if self._blocked_by is None:
+            return pace
+        return dataclasses.replace(pace, waiting_for=self._blocked_by, next_try_s=None)
+
+    def _look_for_holders(self) -> None:
+        """Some process holds the limiter's cells and sleeps: say which, once."""
+        told = [self._undertaker.blocked_by]
+        told += [slot.blocked_by for slot in self._slots.values()]
+        blocked_by = next(filter(None, told), None)
+        if blocked_by and blocked_by != self._blocked_by:
+            _log.warning("waits for %s", blocked_by)
+        self._blocked_by = blocked_by
 
     def _slowest(self) -> tuple[SlowItem, ...]:
         everywhere = [item for slot in self._slots.values() for item in slot.slowest]

@@ -16,16 +16,40 @@ class Slot:
     threads: int
     totals: Totals
     assigned: set[int] = field(default_factory=set)
-    in_flight: int = 0
     slowest: tuple[SlowItem, ...] = ()
+    blocked_by: str | None = None
+    """Who keeps it from the limiter's cells, in words."""
     is_ready: bool = False
     is_alive: bool = True
     silent_s: float = 0.0
     recorded: int = 0
     restart_at_s: float = 0.0
     failed_starts: int = 0
+    _at_rest: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._at_rest = held_by_none(self.totals)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way, by the same totals as everything else.
+
+        What is begun is open; asked again, an unresolved one moves from open to
+        lost. So both together change only with what is in flight.
+        """
+        return held_by_none(self.totals) - self._at_rest
+
+    def rest(self, totals: Totals) -> None:
+        """Its process is gone, and this is what it left on disk."""
+        self.totals = totals
+        self._at_rest = held_by_none(totals)
 
     @property
     def most_assigned(self) -> int:
         """Enough that no thread waits for work, little enough to lose little."""
         return self.threads + max(2, self.threads // 4)
+
+
+def held_by_none(totals: Totals) -> int:
+    """Attempts open or lost: while no process is at work, nobody's any more."""
+    return totals.open + totals.lost

@@ -11,6 +11,7 @@ Floor: the run.
 import collections
 import logging
 from collections.abc import Callable
+from decimal import Decimal
 
 from runner.checkpoint.entries import Outcome
 from runner.checkpoint.reading import ShardReader
@@ -28,6 +29,7 @@ DEATHS_TO_QUARANTINE = 2
 EARLY_DEATHS = 5
 """Deaths in a row before a worker recorded anything: something is wrong with all."""
 _RESTART_MOST_S = 30.0
+_TELL_AFTER_S = 5.0
 _log = logging.getLogger("runner.undertaker")
 
 
@@ -39,6 +41,9 @@ class Undertaker:
         self._clock = clock
         self._strikes: collections.Counter[int] = collections.Counter()
         self._early_deaths = 0
+        self._unsettled: dict[int, Decimal] = {}
+        self._blocked_by: str | None = None
+        self._blocked_s = 0.0
         self.suspects: collections.deque[int] = collections.deque()
         """Rows to be asked one at a time, alone with their worker."""
 
@@ -46,6 +51,29 @@ class Undertaker:
         """Whatever died in its company, it was not this item's fault."""
         self._strikes.pop(row, None)
         self._early_deaths = 0
+
+    def owes(self, slot: int) -> bool:
+        """Whether the dollars of that slot are still to be put right."""
+        return slot in self._unsettled
+
+    def settle(self) -> None:
+        """Put right, in the run's cell, what dead workers had spent; or try to.
+
+        Never while draining: the next session puts all slots right.
+        """
+        for slot, committed_usd in list(self._unsettled.items()):
+            holder = rebuild_slot(self._run.place, slot, committed_usd, self._clock)
+            if holder is None:
+                del self._unsettled[slot]
+            elif self._blocked_by is None:
+                self._blocked_s = self._clock.monotonic_s()
+            self._blocked_by = holder
+
+    @property
+    def blocked_by(self) -> str | None:
+        """Who has kept it from that for longer than 5 s, in words."""
+        is_long = self._clock.monotonic_s() - self._blocked_s > _TELL_AFTER_S
+        return self._blocked_by if is_long else None
 
     def bury(
         self,
@@ -67,8 +95,7 @@ class Undertaker:
             Why the run has to stop, if workers die again and again.
         """
         slot.is_alive = slot.is_ready = False
-        slot.in_flight = 0
-        slot.slowest = ()
+        slot.slowest, slot.blocked_by = (), None
         is_sudden = not death.is_clean and not draining
         if not death.is_clean:
             _log.warning(
@@ -76,7 +103,7 @@ class Undertaker:
             )
         reader = ShardReader(self._run.folder, slot.number, live=True)
         try:
-            slot.totals = reader.totals()
+            slot.rest(reader.totals())
             if is_sudden:
                 self._blame(slot, reader)
             for row in sorted(slot.assigned):
@@ -84,7 +111,7 @@ class Undertaker:
                     finish(slot, row)
         finally:
             reader.close()
-        rebuild_slot(self._run.place, slot.number, slot.totals.committed_usd)
+        self._unsettled[slot.number] = slot.totals.committed_usd
         return self._plan_restart(slot, death) if is_sudden else None
 
     def _blame(self, slot: Slot, reader: ShardReader) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from runner.checkpoint.entries import Attempt
 from runner.checkpoint.history import History
@@ -37,7 +37,7 @@ from runner.protocols import Channel, WorkerSettings
 from runner.records import JsonObject, Stop, StopKind
 from runner.task import Task, identity_digest, load_task
 from runner.worker.outbox import Outbox
-from runner.worker.walk import Ending, Tools, Walk
+from runner.worker.walk import Tools, Walk
 from runner.worker.wants import ceilings_of, place_of
 
 _TICK_S = 0.05
@@ -82,7 +82,7 @@ class Worker:
         self._clock = clock
         self._threads_most = settings.threads
         self._threads: list[threading.Thread] = []
-        self._queue: collections.deque[tuple[int, History]] = collections.deque()
+        self._queue: collections.deque[tuple[int, History | Walk]] = collections.deque()
         self._queued = threading.Condition()
         self._idle = 0
         self._stop = threading.Event()
@@ -90,7 +90,9 @@ class Worker:
         presence = Presence(settings.run_folder)
         opened.callback(presence.release)
         self._items = _open_items(settings, opened)
-        self._tools = _open_tools(settings, api_key, clock, self._stop, opened)
+        self._tools = _open_tools(
+            settings, api_key, clock, self._stop, opened, lambda: bool(self._queue)
+        )
         self._outbox = Outbox(self._tools.shard, self._stop)
 
     def run(self, abandon: threading.Event) -> None:
@@ -124,9 +126,7 @@ class Worker:
         for row in order["rows"]:
             stored = histories.get(str(row))
             history = History.from_json(stored) if stored else History()
-            with self._queued:
-                self._queue.append((row, history))
-                self._queued.notify()
+            self._queue_up(row, history)
         self._grow()
 
     def _grow(self) -> None:
@@ -134,8 +134,22 @@ class Worker:
         for _ in range(min(wanted, self._threads_most - len(self._threads))):
             name = f"caller {len(self._threads)}"
             thread = threading.Thread(target=self._call_items, name=name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                self._do_with_fewer(error)
+                return
             self._threads.append(thread)
-            thread.start()
+
+    def _do_with_fewer(self, error: RuntimeError) -> None:
+        """The system gives no more threads (RLIMIT_NPROC, memory)."""
+        self._threads_most = len(self._threads)
+        if not self._threads:
+            self._outbox.stop(_no_thread(error))
+            return
+        self._outbox.note(
+            f"goes on with {self._threads_most} threads: {error} (`ulimit -u`, memory)"
+        )
 
     def _halt(self) -> None:
         self._stop.set()
@@ -146,8 +160,7 @@ class Worker:
         self._tools.client.enforce_deadlines()
         message = self._outbox.collect(self._slowest())
         if message:
-            pace = self._tools.limiter.pace()
-            message["waiting_for"] = pace.waiting_for
+            message["blocked_by"] = self._tools.limiter.blocked_by()
             self._channel.send(message)
         if self._tools.shard.failure:
             self._outbox.stop(_stop_of(self._tools.shard.failure))
@@ -173,18 +186,27 @@ class Worker:
         ]
 
     def _call_items(self) -> None:
-        for row, history in self._assigned():
+        for row, begun in self._assigned():
             try:
-                ending = self._walk(row, history)
+                walk = self._walk(row, begun) if isinstance(begun, History) else begun
+                ending = walk.to_end()
             except RunnerError as error:
                 self._outbox.stop(_stop_of(error))
                 return
             except Exception:  # noqa: BLE001 - the thread's last word goes to the log
                 self._outbox.crashed(traceback.format_exc())
                 return
-            self._outbox.take(row, ending)
+            if ending.is_aside:
+                self._queue_up(row, walk)
+            else:
+                self._outbox.take(row, ending)
 
-    def _assigned(self) -> Iterator[tuple[int, History]]:
+    def _queue_up(self, row: int, begun: History | Walk) -> None:
+        with self._queued:
+            self._queue.append((row, begun))
+            self._queued.notify()
+
+    def _assigned(self) -> Iterator[tuple[int, History | Walk]]:
         while True:
             with self._queued:
                 self._idle += 1
@@ -196,8 +218,8 @@ class Worker:
                 assignment = self._queue.popleft()
             yield assignment
 
-    def _walk(self, row: int, history: History) -> Ending:
-        return Walk(self._items.read(row), history, self._tools).to_end()
+    def _walk(self, row: int, history: History) -> Walk:
+        return Walk(self._items.read(row), history, self._tools)
 
 
 def _open_items(settings: WorkerSettings, opened: contextlib.ExitStack) -> ItemReader:
@@ -215,13 +237,18 @@ def _open_tools(
     clock: Clock,
     stop: threading.Event,
     opened: contextlib.ExitStack,
+    others_wait: Callable[[], bool],
 ) -> Tools:
     config = settings.config
-    shard = Shard(
-        settings.run_folder,
-        settings.slot,
-        rescue_bytes=settings.threads * BYTES_A_THREAD,
-    )
+    try:
+        shard = Shard(
+            settings.run_folder,
+            settings.slot,
+            rescue_bytes=settings.threads * BYTES_A_THREAD,
+        )
+    except RuntimeError as error:  # its committer's thread could not be started
+        stop_now = _no_thread(error)
+        raise RunnerError(stop_now.message, stop_now.hint) from error
     opened.callback(shard.close)
     limiter = Limiter(
         place_of(settings.run_folder, settings.key_cell, settings.slot),
@@ -264,6 +291,7 @@ def _open_tools(
         stop=stop,
         stored_reply=stored_reply,
         flights={},
+        others_wait=others_wait,
     )
 
 
@@ -276,6 +304,16 @@ def _unchanged_task(settings: WorkerSettings) -> Task:
             "put it back, or go on with --accept-changes",
         )
     return load_task(spec, settings.config.items_path)
+
+
+def _no_thread(error: RuntimeError) -> Stop:
+    """Why a worker without a single calling thread ends, and what to do."""
+    return Stop(
+        kind=StopKind.WORKERS,
+        message=f"a worker gets no thread from this system: {error}",
+        hint="raise `ulimit -u` or use fewer --workers and --threads, then"
+        " `runner resume`",
+    )
 
 
 def _stop_of(error: RunnerError) -> Stop:

@@ -29,6 +29,7 @@ class Outbox:
         self._verdicts: list[list[object]] = []
         self._stops: list[Stop] = []
         self._crashes: list[str] = []
+        self._notes: list[str] = []
         self._quiet_ticks = 0
 
     def take(self, row: int, ending: Ending) -> None:
@@ -62,6 +63,11 @@ class Outbox:
         with self._lock:
             self._crashes.append(trace)
 
+    def note(self, line: str) -> None:
+        """Something for the run's log, told once."""
+        with self._lock:
+            self._notes.append(line)
+
     def collect(self, slowest: list[list[float]]) -> JsonObject | None:
         """The next message, emptying the box; None when there is nothing to say."""
         with self._lock:
@@ -71,7 +77,7 @@ class Outbox:
                 return None
             self._quiet_ticks = 0
             # After the list of what is done: totals never lag behind it.
-            counts = self._shard.counts()
+            totals = self._shard.counts().totals
             message: JsonObject = {
                 "is": "progress",
                 "done": self._done,
@@ -80,12 +86,13 @@ class Outbox:
                 "verdicts": self._verdicts,
                 "stops": [dataclasses.asdict(stop) for stop in self._stops],
                 "crashes": self._crashes,
-                "totals": counts.totals.to_json(),
-                "in_flight": counts.in_flight,
+                "notes": self._notes,
+                "totals": totals.to_json(),
                 "slowest": slowest,
             }
             self._done, self._pending, self._rejected = [], [], []
-            self._verdicts, self._stops, self._crashes = [], [], []
+            self._verdicts, self._stops = [], []
+            self._crashes, self._notes = [], []
             return message
 
     def _recorded(self, row: int, error: StoreError | None) -> None:

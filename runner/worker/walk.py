@@ -85,6 +85,8 @@ class Tools:
     """Slot, item number, attempt → what is on disk of it."""
     flights: dict[tuple[int, int], float]
     """Item number and attempt → monotonic second it was sent."""
+    others_wait: Callable[[], bool] = lambda: False
+    """Whether other items of this worker wait for a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +101,12 @@ class Ending:
     verdicts: tuple[Verdict, ...] = ()
     is_rejected: bool = False
     """Failed because the server refused the request itself."""
+    is_aside: bool = False
+    """It has failed and lets others go first: call `to_end` again after them."""
 
 
 class Walk:
-    """One item's way; used by one thread, once."""
+    """One item's way; used by one thread at a time."""
 
     def __init__(self, item: Item, history: History, tools: Tools) -> None:
         self._item = item
@@ -113,12 +117,12 @@ class Walk:
         self._untold: InvalidAnswer | None = None
         self._verdicts: list[Verdict] = []
         self._failure: Failure | None = None
+        self._again_s: float | None = None
 
     def to_end(self) -> Ending:
-        """Walk until the item has an outcome, the run stops, or it drains."""
+        """Walk until the item has an outcome, steps aside, or the run stops."""
         try:
-            self._request = self._tools.task.request_for(self._item)
-            step = self._walk()
+            step = self._walk() if self._again_s is None else self._go_on(self._again_s)
         except TaskError as error:
             step = Step(finish=OutcomeState.FAILED, reason=str(error))
         except StoreError as error:
@@ -126,11 +130,20 @@ class Walk:
         return self._ending(step)
 
     def _walk(self) -> Step:
+        self._request = self._tools.task.request_for(self._item)
         self._prepare()
         if self._past.unjudged:
             step = self._judge_stored(*self._past.unjudged)
             if not step.again:
                 return step
+        return self._ask()
+
+    def _go_on(self, not_before_s: float) -> Step:
+        wait_s = not_before_s - self._tools.clock.monotonic_s()
+        self._tools.clock.wait(self._tools.stop, max(0.0, wait_s))
+        return self._ask()
+
+    def _ask(self) -> Step:
         return retrying(self._step, stop=self._tools.stop, clock=self._tools.clock)
 
     def _prepare(self) -> None:
@@ -146,7 +159,11 @@ class Walk:
         )
 
     def _step(self) -> Step:
-        permit = self._tools.limiter.reserve(self._want, self._tools.stop)
+        want = dataclasses.replace(
+            self._want,
+            failed_before_s=self._failed_s[0] if self._failed_s else None,
+        )
+        permit = self._tools.limiter.reserve(want, self._tools.stop)
         if isinstance(permit, Refusal):
             return self._refused(permit)
         attempt = self._begin(permit)
@@ -237,7 +254,16 @@ class Walk:
         if counts:
             self._failed_s.append(self._tools.clock.monotonic_s())
         self._failure = failure
-        return decide_on_failure(failure, self._failures, self._tools.pacing)
+        step = decide_on_failure(
+            failure,
+            self._failures,
+            self._tools.pacing,
+            is_alone=self._tools.limiter.is_alone(attempt.number),
+        )
+        if step.again and step.wait_s and self._tools.others_wait():
+            # Whether it is the server or this item, another one will tell.
+            return dataclasses.replace(step, again=False, aside=True)
+        return step
 
     @property
     def _failures(self) -> int:
@@ -301,6 +327,9 @@ class Walk:
         return Step(stop=Stop(kind=kind, message=refusal.message, hint=hint))
 
     def _ending(self, step: Step) -> Ending:
+        if step.aside:
+            self._again_s = self._tools.clock.monotonic_s() + step.wait_s
+            return Ending(is_aside=True)
         verdicts = tuple(self._verdicts)
         if step.finish is None:
             return Ending(stop=step.stop, verdicts=verdicts)

@@ -143,7 +143,7 @@ def test_a_worker_answers_what_it_is_given_and_says_so_once_it_is_on_disk(
     engine.send(1, {"do": "drain"})
     listener.until(lambda: bool(listener.deaths))
     assert listener.deaths[0].is_clean
-    assert listener.said("progress")[-1]["in_flight"] == 0
+    assert "open" not in listener.said("progress")[-1]["totals"]
 
 
 def test_a_draining_worker_finishes_what_is_in_flight_and_nothing_else(

@@ -1,6 +1,7 @@
 """An outage stops the run, costs no item anything, and ends by itself."""
 
 import threading
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from runner.records import FailureKind
 
 NOTHING = Decimal(0)
 SERVER = failure(FailureKind.SERVER, "503 from the server")
+TIMEOUT = failure(FailureKind.TIMEOUT, "no reply in 60 s")
 UNSENT = failure(FailureKind.NOT_SENT, "connection refused")
 
 
@@ -58,12 +60,8 @@ def test_failures_shortly_before_the_opening_are_forgiven(tmp_path: Path) -> Non
     limiter = proven(tmp_path, clock)
     long_ago_s = clock.now_s - 31
     just_before_s = clock.now_s - 29
-    assert limiter.outage_since_s() is None
     assert limiter.forgiven([just_before_s]) == []
     fail_all(limiter, [1, 2, 3])
-    since_s = limiter.outage_since_s()
-    assert since_s is not None
-    assert abs(since_s - (clock.now_s - 30)) < 0.01
     during_s = clock.now_s
     probe = granted(limiter)
     limiter.answered(probe, {}, None, None)
@@ -79,7 +77,8 @@ def test_one_sick_item_is_not_taken_for_an_outage(tmp_path: Path) -> None:
     for _ in range(6):
         counted += fail_all(limiter, [7])
     assert counted == [True] * 6
-    assert limiter.outage_since_s() is None
+    assert limiter.pace().waiting_for is None
+    assert limiter.is_alone(7)
     assert limiter.forgiven([clock.now_s]) == []
 
 
@@ -87,9 +86,72 @@ def test_a_sick_item_followed_by_others_becomes_an_outage(tmp_path: Path) -> Non
     clock = FakeClock()
     limiter = proven(tmp_path, clock)
     assert fail_all(limiter, [7, 7, 7]) == [True, True, True]
-    assert limiter.outage_since_s() is None
+    first_s = clock.now_s
+    clock.now_s += 300
     assert fail_all(limiter, [8]) == [False]
-    assert limiter.outage_since_s() is not None
+    assert not limiter.is_alone(7)
+    # Nothing was answered in those five minutes: the first failures are forgiven too.
+    assert limiter.forgiven([first_s - 100, first_s]) == [first_s]
+
+
+def test_items_that_failed_while_others_were_answered_are_no_outage(
+    tmp_path: Path,
+) -> None:
+    """Five sick items are left at the end of a run: each is failed for itself."""
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    first_s = {}
+    for number in range(5):
+        fail_all(limiter, [number])
+        first_s[number] = clock.now_s
+        clock.now_s += 1
+        limiter.answered(granted(limiter), {}, None, None)
+    for _ in range(5):
+        for number, failed_s in first_s.items():
+            clock.now_s += 1
+            again = replace(want(number), failed_before_s=failed_s)
+            assert limiter.failed(granted(limiter, again), SERVER, {}, NOTHING)
+    assert limiter.pace().waiting_for is None
+
+
+def test_silence_towards_the_only_item_left_is_an_outage(tmp_path: Path) -> None:
+    """Nobody was answered since it was sent, so nobody can tell."""
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    clock.now_s += 1
+    counted = []
+    for _ in range(9):
+        permit = granted(limiter, want(7))
+        clock.now_s += 60
+        counted += [limiter.failed(permit, TIMEOUT, {}, NOTHING)]
+    assert counted[2:] == [False] * 7
+    assert limiter.forgiven([clock.now_s - 600]) == [clock.now_s - 600]
+
+
+def test_silence_while_others_are_answered_is_the_items_own(tmp_path: Path) -> None:
+    """A request that always takes too long, and outlives all the others."""
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    permit = granted(limiter, want(7))
+    clock.now_s += 30
+    limiter.answered(granted(limiter, want(1)), {}, None, None)
+    for _ in range(6):
+        clock.now_s += 30
+        assert limiter.failed(permit, TIMEOUT, {}, NOTHING)
+        permit = granted(limiter, want(7))
+        assert not permit.is_probe
+
+
+def test_the_silence_of_one_item_ends_with_an_error_told_to_it(tmp_path: Path) -> None:
+    """From then on its failures are its own."""
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    clock.now_s += 1
+    for _ in range(3):
+        limiter.failed(granted(limiter, want(7)), TIMEOUT, {}, NOTHING)
+    assert limiter.pace().waiting_for is not None
+    assert limiter.failed(granted(limiter, want(7)), SERVER, {}, NOTHING)
+    assert "nothing answers" not in (limiter.pace().waiting_for or "")
 
 
 def test_never_sent_throttled_and_slow_down_never_count(tmp_path: Path) -> None:

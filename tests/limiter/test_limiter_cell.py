@@ -206,18 +206,18 @@ def test_an_answer_comes_home_although_a_cell_is_held_and_is_settled_later(
 ) -> None:
     clock, ceilings = FakeClock(), RunCeilings(max_cost_usd=Decimal(10))
     begin_session(place_in(tmp_path), ceilings, {}, clock)
-    told: list[str] = []
     limiter = limiter_in(tmp_path, clock, ceilings=ceilings)
-    limiter._cells._on_blocked = told.append
     permit = granted(limiter, want(usd="9"))
     holder = Cell(place_in(tmp_path).run_cell, 1000)
     holder._size = place_in(tmp_path).run_cell.stat().st_size
     assert holder.try_lock()
     limiter.answered(permit, {}, None, Decimal(1))
-    assert len(told) == 1
-    assert f"process {os.getpid()} holds {place_in(tmp_path).run_cell}" in told[0]
+    told = limiter.blocked_by()
+    assert told is not None
+    assert f"process {os.getpid()}, which holds {place_in(tmp_path).run_cell}" in told
     holder.unlock()
     granted(limiter, want(usd="9"))
+    assert limiter.blocked_by() is None
 
 
 def test_the_name_of_a_cell_tells_nothing_and_separates_everything(

@@ -89,6 +89,9 @@ class ScriptedEngine:
         """The worker is gone at once."""
         self._end(slot, Died(slot, "killed by SIGKILL", is_clean=False))
 
+    def wake(self, slot: int) -> None:
+        """Nobody sleeps."""
+
     def close(self) -> None:
         """Nothing is left open."""
         for slot in list(self._workers):
@@ -183,7 +186,8 @@ class _Worker:
             "stops": [],
             "crashes": [],
             "totals": counts.totals.to_json(),
-            "in_flight": counts.in_flight,
+            "notes": [],
+            "blocked_by": None,
             "slowest": [],
             **more,
         }

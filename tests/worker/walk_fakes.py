@@ -132,6 +132,10 @@ class World:
         """All of them, during an outage."""
         return times if self.forgives else []
 
+    def is_alone(self, _number: int) -> bool:
+        """There are others."""
+        return False
+
     def token_ratio(self) -> float:
         """Nothing learned."""
         return 1.0
