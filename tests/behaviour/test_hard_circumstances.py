@@ -143,3 +143,19 @@ def test_a_system_short_of_threads_loses_no_item(
         assert finish.stop is not None
         assert "ulimit -u" in (finish.stop.hint or "")
         assert finish.status.pending == 20
+
+
+def test_a_stopped_worker_of_ones_own_goes_on_to_drain(make_bench: MakeBench) -> None:
+    """Its answers under way are recorded instead of being paid for again."""
+    bench = make_bench(SLOW)
+    process = bench.start(bench.items(400))
+    bench.wait_for_answers(30)
+    os.kill(children_of(process.pid)[0], signal.SIGSTOP)
+    wait_until(lambda: bench.in_flight() == 0 or len(bench.ledger()) > 60)
+    began_s = time.monotonic()
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 130, output
+    assert time.monotonic() - began_s < LATENCY_S + 2 + 2
+    assert bench.audit().paid_twice == set()
