@@ -83,7 +83,10 @@ class Channel(Protocol):
     """A worker's end of the line to its supervisor."""
 
     def receive(self, timeout_s: float) -> list[JsonObject] | None:
-        """Orders that have come; None once the supervisor is gone."""
+        """Orders that have come; None once the supervisor is gone.
+
+        At once the first time, then no more often than every `timeout_s`.
+        """
         ...
 
     def send(self, message: JsonObject) -> None:

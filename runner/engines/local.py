@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.context import SpawnProcess
@@ -165,16 +166,23 @@ class _PipeChannel:
     def __init__(self, pipe: socket.socket) -> None:
         self._pipe = pipe
         self._unframer = Unframer()
+        self._is_alone = False
 
     def receive(self, timeout_s: float) -> list[JsonObject] | None:
         """Orders that have come; None once the supervisor is gone."""
+        if self._is_alone:
+            # A pipe at its end is always readable: an orphan that records its last
+            # answers would otherwise turn in circles on a whole core.
+            time.sleep(timeout_s)
+            return None
         if not multiprocessing.connection.wait([self._pipe], timeout_s):
             return []
         try:
             piece = self._pipe.recv(_PIECE)
         except ConnectionError:
-            return None
-        return self._unframer.feed(piece) if piece else None
+            piece = b""
+        self._is_alone = not piece
+        return None if self._is_alone else self._unframer.feed(piece)
 
     def send(self, message: JsonObject) -> None:
         """Send; a supervisor that is gone is noticed by `receive`."""

@@ -184,6 +184,7 @@ def _grant(key: KeyState, run: RunState, asked: Asked, due_ns: int) -> Permit:
         breaker.take_probe(asked.slot)
     else:
         breaker.ramp_charge(due_ns)
+        breaker.granted()
     return Permit(
         want=want,
         granted_s=due_ns / SECOND_NS,

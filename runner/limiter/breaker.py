@@ -37,10 +37,11 @@ _LEAST_PER_S = 1.0
 _OPENINGS = 8
 """How many are remembered: an item's call may last longer than an outage."""
 NOBODY = -1
-_LAYOUT = struct.Struct("<qqqqqqqqqqqqqd")
+_LAYOUT = struct.Struct("<qqqqqqqqqqqqqqd")
 BREAKER_BYTES = _LAYOUT.size + 16 * _OPENINGS
 _VALUES = attrgetter(
     "streak",
+    "sends",
     "first_item",
     "is_mixed",
     "is_unsent",
@@ -81,7 +82,9 @@ class Breaker:
     """One run's view of its server. Flags are 0 or 1: it lives in a cell."""
 
     streak: int = 0
-    """Failures in a row."""
+    """Failures since the last answer to anything sent after the first of them."""
+    sends: int = 0
+    """Requests granted since the first of them."""
     first_item: int = 0
     """Number of the item the streak began with."""
     is_mixed: int = 0
@@ -137,7 +140,7 @@ class Breaker:
         if not self.streak:
             self.first_item, self.is_mixed, self.is_unsent = what.item, 0, 1
             self.is_silent = int(self.answered_ns < what.sent_ns)
-            self.streak_ns = now_ns
+            self.streak_ns, self.sends = now_ns, 0
         self.streak += 1
         self.is_unsent &= int(what.unsent)
         self.is_silent &= int(not what.told)
@@ -146,7 +149,10 @@ class Breaker:
             self._look_again(now_ns)
             return
         enough = min(MOST_IN_A_ROW, max(FEWEST_IN_A_ROW, in_flight))
-        if self.streak >= enough and (self.is_mixed or self.is_silent):
+        # Where answers take long and refusals none, most of those sent since may
+        # still be answered.
+        are_most = 2 * self.streak >= self.sends
+        if self.streak >= enough and are_most and (self.is_mixed or self.is_silent):
             self.opened_ns, self.rate_before_per_s = now_ns, per_s
             self._remember()
 
@@ -171,11 +177,15 @@ class Breaker:
         self.probe_slot = NOBODY
         self.next_probe_ns = now_ns
 
-    def succeeded(self, *, is_probe: bool, now_ns: int) -> None:
-        """Note that the server answered.
+    def granted(self) -> None:
+        """Count one more request that will show how things are now."""
+        self.sends += int(self.streak > 0)
 
-        While open only the probe closes: answers to what was sent long before the
-        outage say nothing about now.
+    def succeeded(self, *, is_probe: bool, sent_ns: int, now_ns: int) -> None:
+        """Note that the server answered what was sent at `sent_ns`.
+
+        Answers to what was sent before the trouble began say nothing about now: they
+        end no streak. While open only the probe closes.
         """
         if self.is_open:
             if not is_probe:
@@ -184,7 +194,11 @@ class Breaker:
             self.ramp_from_ns = self.ramp_tat_ns = now_ns
             self.ramp_for_ns = min(_LONGEST_RAMP_NS, max(_SHORTEST_RAMP_NS, lasted_ns))
             self._close(now_ns)
-        self.streak, self.answered_ns = 0, now_ns
+            self.streak = 0
+        elif sent_ns >= self.streak_ns:
+            self.streak = 0
+        self.is_silent = 0
+        self.answered_ns = now_ns
 
     def ramp_due_ns(self, now_ns: int) -> int:
         """Earliest moment the ramp after an outage allows."""

@@ -184,7 +184,8 @@ class Limiter:
         if counted:
             return counted[0]
         # The cell is stuck and the failure still to be told: ask what is known.
-        return settling.counts(failure.kind, self._cells.peek()[1])
+        number = permit.want.number
+        return settling.counts(failure.kind, number, self._cells.peek()[1])
 
     def is_alone(self, number: int) -> bool:
         """Whether this item is the only one that has failed since the last answer."""

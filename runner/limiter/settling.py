@@ -75,7 +75,7 @@ def answered(
     _end_line(run, ended, want.worst_usd if cost_usd is None else cost_usd)
     run.is_proven = 1
     run.trouble_ns = 0
-    run.breaker.succeeded(is_probe=permit.is_probe, now_ns=now_ns)
+    _tell_breaker_good(run, permit, now_ns)
 
 
 def failed(
@@ -102,17 +102,24 @@ def failed(
     else:
         run.note_trouble(failure.message, now_ns)
     if failure.kind in _ALIVE:
-        run.breaker.succeeded(is_probe=permit.is_probe, now_ns=now_ns)
+        _tell_breaker_good(run, permit, now_ns)
     else:
         _tell_breaker(run, ended, failure.kind, in_flight, now_ns)
-    return counts(failure.kind, run)
+    return counts(failure.kind, permit.want.number, run)
 
 
-def counts(kind: FailureKind, run: RunState) -> bool:
-    """Whether a failure is held against its item, as the run stands now."""
+def counts(kind: FailureKind, number: int, run: RunState) -> bool:
+    """Whether a failure is held against item `number`, as the run stands now.
+
+    Only while others succeed. Before the session's first answer nobody has, so all
+    that counts then is what one item alone is told.
+    """
     if kind in _NEVER_COUNTS:
         return False
-    return kind is FailureKind.REJECTED or not run.breaker.is_outage
+    if kind is FailureKind.REJECTED:
+        return True
+    is_told_alone = kind not in _SILENT and run.breaker.is_alone(number)
+    return not run.breaker.is_outage and (bool(run.is_proven) or is_told_alone)
 
 
 def given_back(key: KeyState, run: RunState, ended: Ended, now_ns: int) -> None:
@@ -208,6 +215,12 @@ def _knew_better(key: KeyState, permit: Permit) -> bool:
     """Whether the request was sent within all that is known, and still refused."""
     learned_ns = max(key.requests.learned_ns, key.tokens.learned_ns)
     return learned_ns <= permit.granted_ns
+
+
+def _tell_breaker_good(run: RunState, permit: Permit, now_ns: int) -> None:
+    run.breaker.succeeded(
+        is_probe=permit.is_probe, sent_ns=permit.granted_ns, now_ns=now_ns
+    )
 
 
 def _tell_breaker(

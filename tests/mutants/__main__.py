@@ -1,0 +1,128 @@
+"""Apply each deliberate bug to a copy, and see which tests notice: `python -m mutants`.
+
+From the folder `tests`. First the simulated nights alone, then the tests named for
+the bug, then the whole suite. Exit code 1 if one goes unnoticed by all of them.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from mutants.catalogue import MUTANTS, Mutant
+
+ROOT = Path(__file__).resolve().parents[2]
+_COPIED = (
+    "runner",
+    "tests",
+    "examples",
+    "docs",
+    "pyproject.toml",
+    "README.md",
+    "make.py",
+)
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".hypothesis")
+_RED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_NIGHTS_S, _TESTS_S, _SUITE_S = 300, 600, 1_800
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="mutants", description=__doc__)
+    parser.add_argument("names", nargs="*", help="parts of names; default: all")
+    parser.add_argument("--nights", type=int, default=12, help="how many; 0: none")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first night")
+    asked = parser.parse_args()
+    chosen = [
+        m for m in MUTANTS if not asked.names or any(n in m.name for n in asked.names)
+    ]
+    by_nights = missed = 0
+    for number, mutant in enumerate(chosen, 1):
+        begun_s = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+            place = applied(mutant, Path(folder))
+            at_night = asked.nights and red_at_night(place, asked.first, asked.nights)
+            by_day = red_by_day(place, mutant)
+        by_nights += bool(at_night)
+        missed += not (at_night or by_day)
+        noticed = ", ".join(filter(None, [at_night or "", by_day or ""])) or "NOBODY"
+        took_s = time.monotonic() - begun_s
+        print(f"{number:3} {mutant.name}: {noticed} ({took_s:.0f} s)", flush=True)
+    print(
+        f"{len(chosen)} mutants, {len(chosen) - missed} caught,"
+        f" {by_nights} of them by simulated nights alone"
+    )
+    return 1 if missed else 0
+
+
+def applied(mutant: Mutant, folder: Path) -> Path:
+    """A copy of the project with that bug."""
+    for name in _COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=_LEFT_OUT)
+        else:
+            shutil.copy(source, folder / name)
+    for edit in mutant.edits:
+        path = folder / "runner" / edit.path
+        text = path.read_text()
+        assert text.count(edit.old) == 1, f"{mutant.name}: not once in {edit.path}"
+        path.write_text(text.replace(edit.old, edit.new))
+    return folder
+
+
+def red_at_night(place: Path, first: int, count: int) -> str | None:
+    """What the simulated nights say, if anything."""
+    done = _run(place, _NIGHTS_S, "-m", "nights", str(first), str(count), "--fail-fast")
+    if done is None:
+        return "nights (never end)"
+    return f"nights ({_first_words(done.stdout)})" if done.returncode else None
+
+
+def red_by_day(place: Path, mutant: Mutant) -> str | None:
+    """The first test that fails: of those named, else of all."""
+    named = [
+        f"tests/{path}" for path in mutant.tests if (ROOT / "tests" / path).exists()
+    ]
+    for paths, limit_s in ((named, _TESTS_S), (["tests"], _SUITE_S)):
+        done = _run(place, limit_s, "-m", "pytest", "-x", "-q", "-n", "2", *paths)
+        if done is None:
+            return f"{paths[0]} (never ends)"
+        if done.returncode:
+            found = _RED.search(done.stdout)
+            return found[1] if found else done.stdout.strip().splitlines()[-1]
+    return None
+
+
+def _run(
+    place: Path, limit_s: float, *words: str
+) -> "subprocess.CompletedProcess[str] | None":
+    folder = place / "tests" if "nights" in words else place
+    try:
+        return subprocess.run(
+            [sys.executable, *words],
+            cwd=folder,
+            # Before the installed project, in spawned workers as well.
+            env={**os.environ, "PYTHONPATH": f"{place}{os.pathsep}{place / 'tests'}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=limit_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _first_words(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.startswith("    ")]
+    return lines[0][:90] if lines else output.strip()[-90:]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,444 @@
+"""Mistakes that were made, or nearly: each is a few lines of production code.
+
+Every one breaks a promise on purpose; a suite that stays green with it proves
+nothing. `tests` names where it should be noticed first.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """In one file, one piece of text, which must be there exactly once."""
+
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One deliberate bug."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    tests: tuple[str, ...]
+    """Under `tests/`: those that ought to turn red."""
+
+
+def _one(name: str, path: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(name, (Edit(path, old, new),), tests)
+
+
+_WALK = ("worker", "behaviour/test_interruptions_cost_nothing_twice.py")
+_STORE = ("checkpoint",)
+_DEATHS = ("supervisor", "behaviour/test_one_bad_thing_does_not_stop_the_night.py")
+
+MUTANTS = (
+    _one(
+        "outcome acknowledged before commit",
+        "checkpoint/shard.py",
+        "        self._committer.submit(Write(key, sealed, delta, done))\n",
+        "        done(None)\n"
+        "        self._committer.submit(Write(key, sealed, delta, lambda _: None))\n",
+        *_STORE,
+    ),
+    _one(
+        "acknowledged though its commit failed",
+        "checkpoint/committer.py",
+        "            write.done(error)",
+        "            write.done(None)",
+        *_STORE,
+    ),
+    Mutant(
+        "intent after send",
+        (
+            Edit(
+                "worker/walk.py",
+                "            self._tools.shard.begin(attempt)\n",
+                "            pass\n",
+            ),
+            Edit(
+                "worker/walk.py",
+                "            return self._tools.client.call(self._request, request_id)\n",
+                "            reply = self._tools.client.call(self._request, request_id)\n"
+                "            self._tools.shard.begin(attempt)\n"
+                "            return reply\n",
+            ),
+        ),
+        _WALK,
+    ),
+    _one(
+        "judged before it is recorded",
+        "worker/walk.py",
+        "        self._settle(attempt, done, reply.body)\n"
+        "        self._tools.limiter.answered(permit, reply.headers, usage, cost_usd)\n"
+        "        self._count_sent(done, usage, cost_usd)\n"
+        "        return self._judged(answer, done)\n",
+        "        self._tools.limiter.answered(permit, reply.headers, usage, cost_usd)\n"
+        "        self._count_sent(done, usage, cost_usd)\n"
+        "        step = self._judged(answer, done)\n"
+        "        self._settle(attempt, done, reply.body)\n"
+        "        return step\n",
+        *_WALK,
+    ),
+    _one(
+        "raw reply serialised anew",
+        "worker/walk.py",
+        "        self._tools.shard.settle(begun, done, body)\n",
+        "        body = json.dumps(json.loads(body)).encode() if body[:1] == b'{' else"
+        " body\n"
+        "        self._tools.shard.settle(begun, done, body)\n",
+        *_WALK,
+    ),
+    _one(
+        "work handed on without reading the dead shard",
+        "supervisor/undertaker.py",
+        "        if self._run.is_finished_by(number, reader.outcome(number)):\n"
+        "            return True\n"
+        "        slot.assigned",
+        "        slot.assigned",
+        *_DEATHS,
+    ),
+    _one(
+        "shards read while orphans still record",
+        "supervisor/opened.py",
+        "        lock.wait_for_orphans(run_folder)\n",
+        "",
+        "behaviour/test_interruptions_cost_nothing_twice.py",
+        "checkpoint",
+    ),
+    _one(
+        "workers without a sign of presence",
+        "checkpoint/locks.py",
+        "        if not _try_lock(self._descriptor, fcntl.LOCK_SH):",
+        "        if False:",
+        *_STORE,
+    ),
+    _one(
+        "run lock shared",
+        "checkpoint/locks.py",
+        "        if not _try_lock(self._descriptor, fcntl.LOCK_EX):\n"
+        "            os.close",
+        "        if not _try_lock(self._descriptor, fcntl.LOCK_SH):\n"
+        "            os.close",
+        *_STORE,
+    ),
+    _one(
+        "lockf",
+        "checkpoint/locks.py",
+        "        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)",
+        "        fcntl.lockf(descriptor, kind | fcntl.LOCK_NB)",
+        *_STORE,
+    ),
+    _one(
+        "fork",
+        "engines/local.py",
+        'multiprocessing.get_context("spawn").Process',
+        'multiprocessing.get_context("fork").Process',
+        "engines",
+    ),
+    _one(
+        "default eviction",
+        "checkpoint/store.py",
+        '    "eviction_policy": "none",\n',
+        '    "eviction_policy": "least-recently-stored",\n',
+        *_STORE,
+    ),
+    _one(
+        "a size limit that culls",
+        "checkpoint/store.py",
+        '    "cull_limit": 0,\n    "size_limit": _NEVER,\n',
+        '    "cull_limit": 10,\n    "size_limit": 2**30,\n',
+        *_STORE,
+    ),
+    Mutant(
+        "NORMAL sync",
+        (
+            Edit(
+                "checkpoint/store.py",
+                '    "sqlite_synchronous": 2,',
+                '    "sqlite_synchronous": 1,',
+            ),
+            Edit(
+                "checkpoint/store.py",
+                '"synchronous": 2, "mmap',
+                '"synchronous": 1, "mmap',
+            ),
+        ),
+        _STORE,
+    ),
+    _one(
+        "FanoutCache",
+        "checkpoint/store.py",
+        "diskcache.Cache(\n            str(folder), timeout=60,",
+        "diskcache.FanoutCache(\n            str(folder), shards=2, timeout=60,",
+        *_STORE,
+    ),
+    _one(
+        "pickle accepted",
+        "checkpoint/store.py",
+        "        if mode != _MODE_RAW or filename is not None or read:\n",
+        "        if mode == diskcache.core.MODE_PICKLE:\n"
+        "            import pickle\n"
+        "            return pickle.loads(value)\n"
+        "        if mode != _MODE_RAW or filename is not None or read:\n",
+        *_STORE,
+    ),
+    _one(
+        "checksum without the key",
+        "checkpoint/envelope.py",
+        'hashlib.blake2b(key.encode("ascii"), digest_size=_CHECKSUM_BYTES)',
+        "hashlib.blake2b(digest_size=_CHECKSUM_BYTES)",
+        *_STORE,
+    ),
+    _one(
+        "totals outside the transaction",
+        "checkpoint/committer.py",
+        "                    store.set(write.key, write.sealed)\n"
+        "                store.set(TOTALS_KEY, _sealed_totals(totals))\n",
+        "                    store.set(write.key, write.sealed)\n"
+        "            store.set(TOTALS_KEY, _sealed_totals(totals))\n",
+        *_STORE,
+    ),
+    _one(
+        "totals without the -1 of what is replaced",
+        "checkpoint/shard.py",
+        "    if replaced:\n        add(delta, negated(delta_of_outcome(replaced)))\n",
+        "",
+        *_STORE,
+    ),
+    _one(
+        "retries ride on the first permit",
+        "worker/walk.py",
+        "        permit = self._tools.limiter.reserve(want, self._tools.stop)\n",
+        "        if not hasattr(self, '_held'):\n"
+        "            self._held = self._tools.limiter.reserve(want, self._tools.stop)\n"
+        "        permit = self._held\n",
+        *_WALK,
+    ),
+    _one(
+        "stale permit sent",
+        "worker/walk.py",
+        "        if not self._tools.limiter.is_fresh(permit) or self._tools.stop.is_set():\n",
+        "        if self._tools.stop.is_set():\n",
+        *_WALK,
+    ),
+    _one(
+        "sent although stopped",
+        "worker/walk.py",
+        "        if not self._tools.limiter.is_fresh(permit) or self._tools.stop.is_set():\n",
+        "        if False:\n",
+        *_WALK,
+    ),
+    _one(
+        "reservation leaked on death",
+        "supervisor/undertaker.py",
+        "        self._unsettled[slot.number] = slot.totals.committed_usd\n",
+        "",
+        *_DEATHS,
+    ),
+    _one(
+        "manifest before shard",
+        "checkpoint/manifest.py",
+        "        create_shard(run_folder, self.run_id, slot)\n"
+        "        changed = dataclasses.replace(self, shards=(*self.shards, slot))\n"
+        "        changed.save(run_folder)\n",
+        "        changed = dataclasses.replace(self, shards=(*self.shards, slot))\n"
+        "        changed.save(run_folder)\n"
+        "        create_shard(run_folder, self.run_id, slot)\n",
+        *_STORE,
+        "torture",
+    ),
+    _one(
+        "close instead of shutdown",
+        "client/flights.py",
+        "        socket.socket.shutdown(connected, socket.SHUT_RDWR)\n",
+        "        socket.socket.close(connected)\n",
+        "client",
+    ),
+    _one(
+        "SDK retries on",
+        "client/calling.py",
+        "            max_retries=0,\n",
+        "            max_retries=2,\n",
+        "client",
+    ),
+    _one(
+        "redirects followed",
+        "client/calling.py",
+        "follow_redirects=False",
+        "follow_redirects=True",
+        "client",
+    ),
+    _one(
+        "rendered request as the key",
+        "supervisor/opened.py",
+        "            else:\n                backlog.mark_done(row)\n",
+        "            else:\n"
+        "                from runner.task import load_task\n"
+        "                import hashlib, json\n"
+        "                task = load_task(self.config.task, self.config.items_path)\n"
+        "                asked = task.request_for(self.items.read(row)).body\n"
+        "                digest = hashlib.blake2b(json.dumps(asked, sort_keys=True)"
+        ".encode(), digest_size=16).hexdigest()\n"
+        "                past = self._reader.attempts(number)\n"
+        "                if past and past[-1][0].request_digest == digest:\n"
+        "                    backlog.mark_done(row)\n",
+        "behaviour/test_interruptions_cost_nothing_twice.py",
+    ),
+    _one(
+        "poison counted on the supervisor's death",
+        "supervisor/undertaker.py",
+        "        if self._strikes[row] >= DEATHS_TO_FAIL:\n",
+        "        past = self._run.backlog.history(row).unresolved\n"
+        "        if self._strikes[row] + 2 * len(past) >= DEATHS_TO_FAIL:\n",
+        *_DEATHS,
+    ),
+    _one(
+        "export without fsync",
+        "durable.py",
+        "            os.fsync(stream.fileno())\n",
+        "",
+        "finalizer",
+        "test_durable.py",
+        "torture",
+    ),
+    _one(
+        "export in place",
+        "durable.py",
+        "            os.fsync(stream.fileno())\n        temp.replace(path)\n",
+        "            os.fsync(stream.fileno())\n"
+        "        path.write_bytes(temp.read_bytes())\n        temp.unlink()\n",
+        "finalizer",
+        "test_durable.py",
+    ),
+    _one(
+        "unresolved dropped on the next send",
+        "worker/walk.py",
+        "            supersedes=self._past.unresolved,\n",
+        "",
+        *_WALK,
+    ),
+    _one(
+        "an unjudged reply bought again",
+        "worker/walk.py",
+        "        if self._past.unjudged:\n",
+        "        if False:\n",
+        *_WALK,
+    ),
+    _one(
+        "a reply without its body",
+        "checkpoint/shard.py",
+        "seal(key, settled.to_json(), body)",
+        "seal(key, settled.to_json(), b'')",
+        *_STORE,
+    ),
+    _one(
+        "a lost shard opens as an empty one",
+        "checkpoint/reading.py",
+        "        if not self._path.is_file() or self._path.stat().st_size == 0:\n",
+        "        if not self._path.parent.exists():\n",
+        *_STORE,
+    ),
+    _one(
+        "an old copy of a shard goes unnoticed",
+        "checkpoint/manifest.py",
+        "            if totals[slot].records < mark:\n",
+        "            if False:\n",
+        *_STORE,
+    ),
+    _one(
+        "a foreign shard goes unnoticed",
+        "checkpoint/reading.py",
+        '            if (identity.get("run_id"), identity.get("slot")) != (run_id, slot):\n',
+        "            if False:\n",
+        *_STORE,
+    ),
+    _one(
+        "one answer too many",
+        "retrying.py",
+        "    if may_ask and answers < pacing.max_requests:\n",
+        "    if may_ask and answers <= pacing.max_requests:\n",
+        "test_retrying.py",
+    ),
+    _one(
+        "a 429 counts against the item",
+        "retrying.py",
+        "    FailureKind.THROTTLED: Scope.NOBODY,\n",
+        "    FailureKind.THROTTLED: Scope.ATTEMPT,\n",
+        "test_retrying.py",
+    ),
+    _one(
+        "a refused connection counts against the item",
+        "retrying.py",
+        "    FailureKind.NOT_SENT: Scope.NOBODY,\n",
+        "    FailureKind.NOT_SENT: Scope.ITEM,\n",
+        "test_retrying.py",
+    ),
+    _one(
+        "an empty account fails the item",
+        "retrying.py",
+        "    FailureKind.DENIED: Scope.RUN,\n",
+        "    FailureKind.DENIED: Scope.ITEM,\n",
+        "test_retrying.py",
+    ),
+    _one(
+        "an outage's failures are not forgiven",
+        "worker/walk.py",
+        "        excused = self._tools.limiter.forgiven(self._failed_s)\n",
+        "        excused: list[float] = []\n",
+        *_WALK,
+    ),
+    _one(
+        "the dollar cap forgets what is in flight",
+        "limiter/budget.py",
+        "        return sum(self.values[_RESERVED::_LINE])\n",
+        "        return 0\n",
+        "limiter",
+    ),
+    _one(
+        "a permit outlives the fleet's pause",
+        "limiter/limiter.py",
+        "        if pause.epoch != permit.epoch or pause.until_ns > self._cells.now_ns():\n",
+        "        if False:\n",
+        "limiter",
+    ),
+    _one(
+        "workers die of Ctrl-C",
+        "engines/local.py",
+        "    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):\n",
+        "    for ignored in (signal.SIGHUP,):\n",
+        "engines",
+        "behaviour/test_interruptions_cost_nothing_twice.py",
+    ),
+    _one(
+        "orphans work on",
+        "worker/main.py",
+        "        if orders is None:\n            self._halt()\n            return\n",
+        "        if orders is None:\n            return\n",
+        "engines",
+        "behaviour/test_interruptions_cost_nothing_twice.py",
+    ),
+    _one(
+        "an answer goes to the next item",
+        "supervisor/opened.py",
+        "        attempts = [attempt for attempt, _ in self._reader.attempts(number)]\n",
+        "        attempts = [attempt for attempt, _ in self._reader.attempts(number + 1)]\n",
+        *_DEATHS,
+    ),
+    _one(
+        "sending goes on after a failed commit",
+        "checkpoint/committer.py",
+        "                self._failure = error\n",
+        "                self._failure = None\n",
+        *_STORE,
+    ),
+    _one(
+        "nothing set aside for a full disk",
+        "checkpoint/shard.py",
+        "            if rescue_bytes:\n",
+        "            if False:\n",
+        *_STORE,
+    ),
+)

@@ -1,0 +1,118 @@
+"""A disk that loses what was not committed, and a store on it.
+
+The production readers ask their own SQL of it; diskcache and the file are replaced.
+A commit takes time; a process killed meanwhile has or has not made it.
+"""
+
+import random
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nights.world import World
+from runner.checkpoint.store import DATABASE
+from runner.errors import StateDamaged
+
+_TABLE = (
+    "CREATE TABLE Cache (key TEXT PRIMARY KEY, raw INTEGER, mode INTEGER,"
+    " filename TEXT, value BLOB) WITHOUT ROWID"
+)
+_USUAL_S, _SLOW_S = 0.004, 1.6
+_SLOW_SHARE = 0.01
+
+
+@dataclass
+class Disk:
+    """All shards of a night."""
+
+    world: World
+    draw: random.Random
+    is_full: Callable[[], bool] = lambda: False
+    shards: dict[Path, sqlite3.Connection] = field(default_factory=dict)
+    commits: int = 0
+
+    def store(self, folder: Path) -> "Store":
+        """What `open_store` gives."""
+        if folder not in self.shards:
+            shard = sqlite3.connect(":memory:", isolation_level=None)
+            shard.execute(_TABLE)
+            self.shards[folder] = shard
+            # The file that others look for.
+            (folder / DATABASE).write_bytes(b"in memory")
+        return Store(self, self.shards[folder])
+
+    def connection(self, folder: Path) -> "Reading":
+        """What a reader's connection is."""
+        if folder not in self.shards:
+            raise StateDamaged(f"{folder / DATABASE} is missing or empty")
+        return Reading(self.shards[folder])
+
+    def has(self, folder: Path, key: str) -> bool:
+        """Whether that record would survive a power loss now."""
+        shard = self.shards.get(folder)
+        found = shard and shard.execute("SELECT 1 FROM Cache WHERE key = ?", (key,))
+        return bool(found and found.fetchone())
+
+
+@dataclass
+class Reading:
+    """Closing it leaves the shard open to others."""
+
+    shard: sqlite3.Connection
+
+    def execute(self, query: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        """Read."""
+        return self.shard.execute(query, values)
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+@dataclass
+class Store:
+    """The few methods of diskcache.Cache that a committer uses."""
+
+    disk: Disk
+    shard: sqlite3.Connection
+    pending: dict[str, bytes] = field(default_factory=dict)
+
+    @contextmanager
+    def transact(self) -> Iterator[None]:
+        """All of it or nothing, after a while."""
+        self.pending = {}
+        yield
+        draw = self.disk.draw
+        is_early = draw.random() < 0.5
+        if is_early:
+            self._apply()
+        slow = draw.random() < _SLOW_SHARE
+        self.disk.world.sleep(draw.uniform(0, _SLOW_S if slow else _USUAL_S))
+        if not is_early:
+            self._apply()
+
+    def set(self, key: str, value: bytes) -> None:
+        """Within a transaction."""
+        self.pending[key] = value
+
+    def get(self, key: str) -> bytes | None:
+        """As committed."""
+        found = self.shard.execute("SELECT value FROM Cache WHERE key = ?", (key,))
+        row: tuple[bytes] | None = found.fetchone()
+        return row[0] if row else None
+
+    def close(self) -> None:
+        """Nothing is buffered."""
+
+    def _apply(self) -> None:
+        if self.disk.is_full():
+            raise sqlite3.OperationalError("database or disk is full")
+        self.disk.commits += 1
+        self.shard.execute("BEGIN")
+        self.shard.executemany(
+            "INSERT OR REPLACE INTO Cache VALUES (?, 1, 1, NULL, ?)",
+            list(self.pending.items()),
+        )
+        self.shard.execute("COMMIT")

@@ -1,0 +1,138 @@
+"""What happens in a night, drawn from its seed.
+
+Faults come by the count of requests, not by the clock, so that they hit a run at
+work; how long they last is drawn in seconds.
+"""
+
+import random
+from dataclasses import dataclass
+from decimal import Decimal
+
+from nights import provider
+
+ITEMS = 1_000
+HOURS = 10
+_SINGLE_FAULTS = 12
+_WINDOWS = 7
+_REFUSED_ITEMS = 3
+_ALWAYS_INVALID = 5
+
+KILL_ALL = "kill everything"
+KILL_SUPERVISOR = "kill the supervisor"
+KILL_WORKER = "kill a worker"
+STOP_WORKER = "stop a worker for a while"
+SUSPEND = "suspend the machine"
+DRAIN = "Ctrl-C"
+DRAIN_TWICE = "Ctrl-C twice"
+DISK_FULL = "fill the disk"
+CLOCK_JUMP = "set the wall clock"
+_DEEDS = (
+    KILL_ALL,
+    KILL_SUPERVISOR,
+    KILL_WORKER,
+    STOP_WORKER,
+    SUSPEND,
+    DRAIN,
+    DRAIN_TWICE,
+    DISK_FULL,
+    CLOCK_JUMP,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One thing done to the run."""
+
+    after_requests: int
+    what: str
+    lasts_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole night."""
+
+    seed: int
+    workers: int
+    threads: int
+    enforced_rpm: int | None
+    told_rpm: int | None
+    latency_s: float
+    max_cost_usd: Decimal | None
+    deeds: tuple[Deed, ...]
+    singles: dict[int, str]
+    """Request, counted at the server → what goes wrong with it."""
+    refused: dict[int, str]
+    """Item → why the provider never takes it."""
+    always_invalid: frozenset[int]
+    always_500: frozenset[int]
+    poison: frozenset[int]
+    invalid_share: float
+
+    @classmethod
+    def of(cls, seed: int) -> "Plan":
+        """The night of that seed."""
+        draw = random.Random(seed)
+        rpm = draw.choice((None, 120, 300, 600, 1_200))
+        numbers = draw.sample(range(ITEMS), 20)
+        refused = numbers[:_REFUSED_ITEMS]
+        return cls(
+            seed=seed,
+            workers=draw.randint(1, 4),
+            threads=draw.randint(1, 6),
+            enforced_rpm=rpm,
+            told_rpm=rpm if draw.random() < 0.7 else None,
+            latency_s=draw.choice((0.3, 1.0, 4.0)),
+            max_cost_usd=draw.choice((None, Decimal("0.004"))),
+            deeds=tuple(sorted(_deeds(draw), key=lambda deed: deed.after_requests)),
+            singles={
+                draw.randrange(30, ITEMS): draw.choice(provider.OUTAGE)
+                for _ in range(_SINGLE_FAULTS)
+            },
+            refused={n: draw.choice(provider.REFUSED_ITEM) for n in refused},
+            always_invalid=frozenset(numbers[3 : 3 + _ALWAYS_INVALID]),
+            always_500=frozenset(numbers[10 : 10 + draw.randint(0, 1)]),
+            poison=frozenset(numbers[12 : 12 + draw.randint(0, 1)]),
+            invalid_share=draw.choice((0.0, 0.1)),
+        )
+
+    @property
+    def faults(self) -> int:
+        """How many things go wrong."""
+        items = len(self.refused) + len(self.always_500) + len(self.poison)
+        return len(self.deeds) + len(self.singles) + items
+
+    def describe(self) -> str:
+        """For a person who looks into a seed."""
+        deeds = ", ".join(
+            f"{d.what} at {d.after_requests} for {d.lasts_s:.0f} s" for d in self.deeds
+        )
+        return (
+            f"seed {self.seed}: {self.workers} x {self.threads}, rpm"
+            f" {self.told_rpm} told, {self.enforced_rpm} enforced, cap"
+            f" {self.max_cost_usd}; {deeds}"
+        )
+
+
+def _deeds(draw: random.Random) -> list[Deed]:
+    done = [
+        Deed(draw.randrange(ITEMS), what, _length_s(draw, what))
+        for what in (*_DEEDS[:2], *draw.choices(_DEEDS, k=4))
+    ]
+    moods = (
+        *draw.choices(provider.OUTAGE, k=_WINDOWS - 3),
+        *draw.choices(provider.SLOWER, k=2),
+        draw.choice(provider.FATAL),
+    )
+    windows = [
+        Deed(draw.randrange(ITEMS), mood, _length_s(draw, mood)) for mood in moods
+    ]
+    return done + windows
+
+
+def _length_s(draw: random.Random, what: str) -> float:
+    if what in provider.SLOWER:
+        return draw.uniform(0.5, 20)
+    if what in provider.OUTAGE:
+        return draw.choice((5.0, 30.0, 120.0, 900.0)) * draw.uniform(0.5, 1.5)
+    return draw.choice((0.1, 2.0, 90.0)) * draw.uniform(0.5, 1.5)

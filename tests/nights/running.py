@@ -1,0 +1,222 @@
+"""Many nights, each in an operating-system process of its own.
+
+A night replaces names in production modules, leaves greenlets behind and takes any
+file descriptor it likes: with its process all of that is gone. The processes are
+forked from one that has everything imported; it has one thread.
+"""
+
+import argparse
+import collections
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import IO
+
+import runner.session.starting
+from nights.night import Night, prepared
+from nights.plan import ITEMS, Plan
+from nights.provider import ALL
+from runner.api import Run
+from runner.config import (
+    Price,
+    RunConfig,
+    Service,
+    TaskSpec,
+    default_output,
+)
+
+_HASHING = "PYTHONHASHSEED"
+_MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a night says of itself."""
+
+    seed: int
+    broken: list[str]
+    faults: int
+    hours: float
+    sessions: int
+    seen: list[str]
+    digest: str
+
+
+def one_night(seed: int, template: Path, folder: Path) -> Told:
+    """In this very process: nothing else may follow in it."""
+    os.environ["XDG_STATE_HOME"] = str(folder)
+    plan = Plan.of(seed)
+    night = Night(plan, prepared(template, folder, plan))
+    try:
+        night.pass_by()
+    except Exception:  # noqa: BLE001 - a night that ends so is a finding as well
+        night.broken.append(traceback.format_exc())
+    return Told(
+        seed=seed,
+        broken=night.broken[:5],
+        faults=plan.faults,
+        hours=(night.world.now_s - 1_000) / 3_600,
+        sessions=night.machine.session,
+        seen=sorted(night.provider.seen),
+        digest=night.digest(),
+    )
+
+
+def nights(seeds: Iterator[int], template: Path, jobs: int) -> Iterator[Told]:
+    """So many at a time, told in the order of their seeds."""
+    running: collections.deque[_Child] = collections.deque()
+    try:
+        while True:
+            while len(running) < jobs and (seed := next(seeds, None)) is not None:
+                running.append(_begin(seed, template))
+            if not running:
+                return
+            # To the end of its pipe before it is waited for: a pipe holds 64 KiB.
+            content = running[0].pipe.read()
+            child = running.popleft()
+            child.end()
+            yield Told(**json.loads(content)) if content else _dead(child.seed)
+    finally:
+        for child in running:
+            os.kill(child.pid, signal.SIGKILL)
+            child.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    pid: int
+    pipe: IO[str]
+    folder: Path
+    seed: int
+
+    def end(self) -> None:
+        self.pipe.close()
+        os.waitpid(self.pid, 0)
+        shutil.rmtree(self.folder)
+
+
+def _begin(seed: int, template: Path) -> _Child:
+    folder = Path(tempfile.mkdtemp(prefix="night-", dir=place()))
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        os.close(writing)
+        return _Child(pid, os.fdopen(reading), folder, seed)
+    told = one_night(seed, template, folder)
+    with os.fdopen(writing, "w") as pipe:
+        json.dump(dataclasses.asdict(told), pipe)
+    # Nothing of the parent's is cleaned up here.
+    os._exit(0)
+
+
+def template_run(folder: Path) -> Path:
+    """A run of 1,000 items that nobody has worked on."""
+    items = folder / "items.jsonl"
+    items.write_text("".join(f'{{"id":{n}}}\n' for n in range(ITEMS)))
+    usd = Decimal(1)
+    price = Price(input_usd=usd, cached_input_usd=usd, output_usd=usd)
+    setattr(runner.session.starting, "probe", lambda _url: {})  # noqa: B010 - not ours
+    run = Run.start(
+        RunConfig(
+            items_path=items,
+            task=TaskSpec(
+                prompt="Item {{id}} please",
+                model="m",
+                valid_regex="good.*",
+                params={"max_completion_tokens": 20},
+            ),
+            service=Service(base_url="http://127.0.0.1:9/v1", prices={"m": price}),
+            output=default_output(items),
+        ),
+        name="night",
+        state_dir=folder / "state",
+    )
+    return run.folder
+
+
+def main() -> int:
+    """The command."""
+    asked = _asked()
+    if os.environ.get(_HASHING) != "0":
+        # Sets of words would be gone through in another order each time.
+        os.execve(
+            sys.executable,
+            [sys.executable, "-m", "nights", *sys.argv[1:]],
+            {**os.environ, _HASHING: "0"},
+        )
+    begun_s = time.monotonic()
+    seeds = iter(range(asked.first, asked.first + asked.count))
+    sum_ = Sum()
+    with tempfile.TemporaryDirectory(dir=place()) as folder:
+        template = template_run(Path(folder))
+        for told in nights(seeds, template, asked.jobs):
+            sum_.add(told)
+            if told.broken or asked.describe:
+                print(Plan.of(told.seed).describe(), told.digest)
+                print("\n".join(f"    {what}" for what in told.broken), flush=True)
+            if told.broken and asked.fail_fast:
+                break
+    print(f"{sum_.line()}, {time.monotonic() - begun_s:.0f} s")
+    return 1 if sum_.broken else 0
+
+
+@dataclass(slots=True)
+class Sum:
+    """Many nights, added up."""
+
+    nights: int = 0
+    broken: int = 0
+    faults: int = 0
+    fewest_faults: int = 10**9
+    hours: float = 0.0
+    sessions: int = 0
+    seen: set[str] = field(default_factory=set)
+
+    def add(self, told: Told) -> None:
+        """One more."""
+        self.nights += 1
+        self.broken += bool(told.broken)
+        self.faults += told.faults
+        self.fewest_faults = min(self.fewest_faults, told.faults)
+        self.hours += told.hours
+        self.sessions += told.sessions
+        self.seen.update(told.seen)
+
+    def line(self) -> str:
+        """For the terminal."""
+        return (
+            f"{self.nights:,} nights, {self.hours:,.0f} hours, {self.sessions:,}"
+            f" sessions, {self.faults:,} faults (at least {self.fewest_faults} each),"
+            f" {len(self.seen)} of {len(ALL)} kinds of failure,"
+            f" {self.broken} nights with violations"
+        )
+
+
+def place() -> Path | None:
+    """Where nights are: in memory, if the machine has that."""
+    return _MEMORY if _MEMORY.is_dir() else None
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="nights", description=__doc__)
+    parser.add_argument("first", type=int, help="first seed")
+    parser.add_argument("count", type=int, help="how many nights")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--describe", action="store_true", help="tell each plan")
+    parser.add_argument("--fail-fast", action="store_true", help="end with the first")
+    return parser.parse_args()
+
+
+def _dead(seed: int) -> Told:
+    return Told(seed, ["its process died"], 0, 0.0, 0, [], "")
