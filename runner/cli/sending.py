@@ -221,6 +221,8 @@ def _work(
 
 
 def _close(run: api.Run, finish: Finish, state_dir: Path, key_source: str) -> None:
+    if finish.nothing_left:
+        _say(f"nothing is left to do in run {run.name}: nothing was sent")
     if finish.summary:
         folder = run.config.output.summary_path.parent
         display.print_summary(finish.summary, folder, display.outlet(sys.stdout))

@@ -15,7 +15,7 @@ from runner.api_records import Changes, Finish, Progress
 from runner.checkpoint.manifest import Manifest
 from runner.clock import Clock
 from runner.config import RunConfig
-from runner.errors import RunChanged
+from runner.errors import RunChanged, StoreError
 from runner.finalizer import check_targets
 from runner.itemfile import ItemIndex, digest_of
 from runner.records import OutcomeState, RunState, RunStatus, Stop, StopKind
@@ -25,7 +25,11 @@ from runner.session.exporting import export_run, files_of_ours
 from runner.session.simulating import server_for
 from runner.session.survey import Survey
 from runner.supervisor.concurrency import check_descriptors
-from runner.supervisor.heartbeat import read_status, write_heartbeat
+from runner.supervisor.heartbeat import (
+    read_status,
+    write_heartbeat,
+    write_last_words,
+)
 from runner.supervisor.loop import Supervisor
 from runner.supervisor.opened import OpenRun, holding
 from runner.supervisor.signals import Signals, listening
@@ -114,15 +118,39 @@ def _supervise(
     if is_finished and signals.drain:
         # A signal after the last item changes nothing.
         stop = None
-    run.end_session(supervisor.totals(), stop)
-    if is_finished:
-        run.forget_asked_anew()
-    run.mark(supervisor.totals_by_slot())
     status = supervisor.status(RunState.FINISHED if is_finished else RunState.STOPPED)
-    write_heartbeat(run.folder, status)
+    _note_end(run, supervisor, stop, status)
     on_status(status)
     _log.info("session ends: %s", stop.message if stop else "every item has an outcome")
     return Finish(stop=stop, status=status, summary=None)
+
+
+def _note_end(
+    run: OpenRun, supervisor: Supervisor, stop: Stop | None, status: RunStatus
+) -> None:
+    """Note how the session ended: each note by itself, where the disk is full.
+
+    Raises StoreError or OSError if a session that ended well cannot be noted.
+    """
+
+    def session() -> None:
+        run.end_session(supervisor.totals(), stop)
+        if status.state is RunState.FINISHED:
+            run.forget_asked_anew()
+
+    notes = (
+        session,
+        lambda: run.mark(supervisor.totals_by_slot()),
+        lambda: write_last_words(run.folder, status),
+    )
+    for note in notes:
+        try:
+            note()
+        except (StoreError, OSError) as error:
+            if stop is None:
+                raise
+            # Why it stopped matters more than that this is not on disk.
+            _log.warning("the end of the session is not noted in full: %s", error)
 
 
 class _BrokenOff(Exception):

@@ -17,6 +17,8 @@ from runner.checkpoint.reading import RunReader
 from runner.records import JsonObject, Pace, RunState, RunStatus, SlowItem, Totals
 from runner.run_folder import HEARTBEAT
 
+_BLOCK_BYTES = 4096
+"""What even the shortest file takes of a disk; a heartbeat is about 1,500 bytes."""
 _ENDED = (RunState.STOPPED, RunState.FINISHED)
 
 
@@ -24,15 +26,32 @@ def write_heartbeat(run_folder: Path, status: RunStatus) -> None:
     """Replace the heartbeat; not synced: a second's sign of life may be lost."""
     path = run_folder / HEARTBEAT
     temp = path.with_suffix(".tmp")
+    descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(_stored(status))
+    temp.replace(path)
+
+
+def write_last_words(run_folder: Path, status: RunStatus) -> None:
+    """The heartbeat of a session that has ended, also on a full disk.
+
+    There the file is written over where it stands: its block is its own already.
+    Raises OSError if that is not possible either.
+    """
+    try:
+        write_heartbeat(run_folder, status)
+    except OSError:
+        with (run_folder / HEARTBEAT).open("r+b") as stream:
+            stream.write(_stored(status).ljust(_BLOCK_BYTES))
+
+
+def _stored(status: RunStatus) -> bytes:
     stored = status.to_json()
     del stored["items"], stored["requests"], stored["tokens"]
     stored["at_rest"] = status.unresolved + status.totals.lost
     stored["pid"] = os.getpid()
     stored["pace"] = dataclasses.asdict(status.pace)
-    descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        json.dump(stored, stream)
-    temp.replace(path)
+    return json.dumps(stored).encode("ascii")
 
 
 def read_status(run_folder: Path) -> RunStatus:

@@ -40,6 +40,8 @@ def test_answers_that_come_in_on_a_full_disk_are_not_paid_for_again(
 
     assert process.returncode == 4, output
     assert stopped.paid_twice == set()
+    assert status["state"] == "stopped"
+    assert "full" in status["stopped_because"]
     assert status["requests"]["unresolved"] == 0
     assert status["requests"]["answered"] == len(stopped.billed)
 
