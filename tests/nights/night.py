@@ -72,7 +72,7 @@ class Night:
 
     def digest(self) -> str:
         """Short for all that the provider saw: the same seed, the same digest."""
-        seen = [(sent.at_s, sent.request_id) for sent in self.provider.sent]
+        seen = [(sent.at_s, sent.item, sent.attempt) for sent in self.provider.sent]
         return hashlib.blake2b(repr(seen).encode(), digest_size=6).hexdigest()
 
     def pass_by(self) -> None:
