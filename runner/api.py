@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from runner.api_records import (
+    BackedUp,
     Changes,
     Finish,
     ItemStory,
     Plan,
     Progress,
     Rejudged,
+    Salvaged,
     Unresolved,
+    Verified,
 )
 from runner.checkpoint.locks import owner_of
 from runner.checkpoint.manifest import Manifest
@@ -38,11 +41,14 @@ from runner.engines.spawned import leave_if_importing_main
 from runner.fitting import at_the_door, unknown_names
 from runner.keys import resolve_key
 from runner.records import RunStatus
+from runner.session.backing_up import back_up
 from runner.session.exporting import export_run
 from runner.session.naming import find_run
 from runner.session.rejudging import rejudge
+from runner.session.salvaging import salvage_run
 from runner.session.starting import create_run, plan_run
 from runner.session.story import asking_anew_of, story_of, unresolved_of
+from runner.session.verifying import verify_run
 from runner.session.working import Wishes, work
 from runner.summary import Summary
 from runner.supervisor.heartbeat import read_status
@@ -216,6 +222,29 @@ class Run:
         return rejudge(
             self.folder, changes, clock=SystemClock(), on_progress=on_progress
         )
+
+    @at_the_door
+    def verify(self, *, on_progress: Progress | None = None) -> Verified:
+        """Read everything and say whether it is sound; writes nothing."""
+        return verify_run(self.folder, on_progress=on_progress)
+
+    @at_the_door
+    def backup(self, folder: Path, *, on_progress: Progress | None = None) -> BackedUp:
+        """Copy the run to a folder that is not there yet, also while it goes on.
+
+        The copy is read again before it gets its name. Raises OutputError for the
+        folder, StateDamaged if the run is not sound.
+        """
+        return back_up(self.folder, folder, on_progress=on_progress)
+
+    @at_the_door
+    def salvage(self, *, on_progress: Progress | None = None) -> Salvaged:
+        """Bring what is readable into a new run beside this one; sends nothing.
+
+        Items that may have had an answer are held back: `work` refuses until it is
+        told `accept_changes`. Raises StateDamaged without a manifest or items.
+        """
+        return salvage_run(self.folder, on_progress=on_progress)
 
     def stop(self) -> bool:
         """Have a running session drain (SIGTERM); False if none runs here."""

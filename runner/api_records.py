@@ -135,3 +135,79 @@ class Rejudged:
     judged: int
     changed_to_valid: int
     changed_to_invalid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """One kind of damage in one file."""
+
+    file: str
+    """Below the run's folder."""
+    what: str
+    records: int
+    """How many are affected."""
+    items: tuple[int, ...]
+    """The numbers of the first ten items, where they are known."""
+    do: str
+    """What to do next."""
+
+    def to_json(self) -> JsonObject:
+        """An element of `verify --json`."""
+        return {
+            "file": self.file,
+            "what": self.what,
+            "records": self.records,
+            "items": list(self.items),
+            "do": self.do,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What reading everything of a run has shown."""
+
+    run: str
+    attempts: int
+    outcomes: int
+    damage: tuple[Damage, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether everything is as it was written."""
+        return not self.damage
+
+    def to_json(self) -> JsonObject:
+        """`verify --json`."""
+        return {
+            "run": self.run,
+            "sound": self.is_sound,
+            "attempts": self.attempts,
+            "outcomes": self.outcomes,
+            "damage": [each.to_json() for each in self.damage],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salvaged:
+    """What was brought out of a damaged run into a new one."""
+
+    run: str
+    """The new run's name."""
+    folder: Path
+    records: int
+    """Attempts and outcomes that were readable."""
+    lost: int
+    """Records that are known to have been there, and are not readable."""
+    held_back: int
+    """Items that may have had an answer: asked only with `accept_changes`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackedUp:
+    """A copy of a run, verified."""
+
+    folder: Path
+    attempts: int
+    outcomes: int
+    open: int
+    """Requests that were under way: unresolved in the copy."""

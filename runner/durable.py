@@ -6,6 +6,7 @@ Floor: words. Knows errors.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -16,6 +17,7 @@ from typing import IO
 from runner.records import JsonObject
 
 _TEMP = ".tmp"
+_CHECKSUM = "checksum"
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 _MOST_PID_DIGITS = 7  # 2**22 is the highest pid of Linux, 99,999 that of macOS
 
@@ -47,6 +49,21 @@ def replacing(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
 def write_json(path: Path, value: JsonObject) -> None:
     """Replace `path` with `value` as ASCII JSON, durably."""
     write_bytes(path, json.dumps(value, indent=1).encode("ascii") + b"\n")
+
+
+def with_checksum(value: JsonObject) -> JsonObject:
+    """The same with a checksum over it, for `is_unaltered`."""
+    return {**value, _CHECKSUM: _checksum_of(value)}
+
+
+def is_unaltered(stored: JsonObject) -> bool:
+    """Whether this is, value by value, what `with_checksum` gave."""
+    return bool(stored.get(_CHECKSUM) == _checksum_of(without_checksum(stored)))
+
+
+def without_checksum(stored: JsonObject) -> JsonObject:
+    """What `with_checksum` was given."""
+    return {name: each for name, each in stored.items() if name != _CHECKSUM}
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -94,6 +111,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _checksum_of(value: JsonObject) -> str:
+    plain = json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return hashlib.blake2b(plain, digest_size=16).hexdigest()
 
 
 def _writer_of(name: str, target: str) -> int | None:

@@ -218,6 +218,10 @@ class Totals:
     records: int = field(default=0, compare=False)
     """How often one was written; it only grows, so that an older copy shows. Not
     compared: what is there now does not tell how often it was written."""
+    keys: int = field(default=0, compare=False)
+    """Attempts and outcomes that stand there, each counted once."""
+    keys_check: int = field(default=0, compare=False)
+    """A sum over their keys: one that vanished, or was altered, shows."""
     begun: int = 0
     """Attempts recorded before their send."""
     not_sent: int = 0

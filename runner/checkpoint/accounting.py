@@ -8,10 +8,17 @@ them are added per item, and a full Totals costs 10 µs an addition.
 Floor: doors and rules. Pure.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 
-from runner.checkpoint.entries import Attempt, InvalidAnswer, Outcome
-from runner.records import AttemptState, OutcomeState, Totals, Usage
+from runner.checkpoint.entries import (
+    Attempt,
+    InvalidAnswer,
+    Outcome,
+    key_check,
+    number_of,
+)
+from runner.records import AttemptState, JsonObject, OutcomeState, Totals, Usage
 
 Delta = dict[str, int | Decimal]
 """Field of Totals → what is added to it."""
@@ -50,6 +57,31 @@ def delta_of_outcome(outcome: Outcome) -> Delta:
     if outcome.state is not OutcomeState.REMOVED:
         delta[str(outcome.state)] = 1
     return delta
+
+
+def delta_of_key(key: str) -> Delta:
+    """What a key adds that was not there before; facts beside records add nothing."""
+    kind, _, rest = key.partition("/")
+    if kind not in ("a", "o"):
+        return {}
+    _, _, attempt = rest.partition("/")
+    return {"keys": 1, "keys_check": key_check(number_of(key), int(attempt or 0))}
+
+
+def carried_delta(carried: Iterable[JsonObject]) -> Delta:
+    """What a salvage carried over: money and sends of records that were lost."""
+    totals: Delta = {}
+    for stored in carried:
+        add(totals, as_delta(stored))
+    return totals
+
+
+def as_delta(stored: JsonObject) -> Delta:
+    """Stored numbers as they can be added up: money is a text."""
+    return {
+        name: Decimal(value) if isinstance(value, str) else value
+        for name, value in stored.items()
+    }
 
 
 def delta_of_end(begun: Attempt, settled: Attempt) -> Delta:

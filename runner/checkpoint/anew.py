@@ -20,6 +20,8 @@ from runner.errors import StateDamaged, StoreError
 from runner.records import OutcomeState
 
 ANEW = "asking-anew.{}.json"
+HELD_BACK = "held-back.{}.json"
+"""The same for items whose answers were lost, until somebody wants them asked."""
 _NOT_GOOD = (OutcomeState.INVALID, OutcomeState.FAILED)
 
 Due = Mapping[int, int]
@@ -35,10 +37,10 @@ def is_due(outcome: Outcome, due: Due) -> bool:
     return is_as_it_was and outcome.state in _NOT_GOOD
 
 
-def save_due(run_folder: Path, due: Due) -> str:
+def save_due(run_folder: Path, due: Due, named: str = ANEW) -> str:
     """Write the list durably; its file's name, for the manifest. Raises StoreError."""
     stored = json.dumps(sorted(due.items())).encode("ascii")
-    name = ANEW.format(_digest(stored))
+    name = named.format(_digest(stored))
     try:
         write_bytes(run_folder / name, stored)
     except OSError as error:
@@ -58,7 +60,7 @@ def load_due(run_folder: Path, name: str | None) -> dict[int, int]:
         stored = path.read_bytes()
     except OSError as error:
         raise _damaged(path, error.strerror or str(error)) from error
-    if name != ANEW.format(_digest(stored)):
+    if name.split(".")[1] != _digest(stored):
         raise _damaged(path, "its checksum is wrong")
     return dict(json.loads(stored))
 

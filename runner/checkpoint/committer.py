@@ -14,11 +14,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from runner.checkpoint.accounting import Delta, add, as_totals
+from runner.checkpoint.accounting import Delta, add, as_delta, as_totals, delta_of_key
 from runner.checkpoint.entries import TOTALS_KEY
 from runner.checkpoint.envelope import seal, unseal
 from runner.checkpoint.store import open_store
-from runner.errors import RunnerError, StoreError
+from runner.errors import RunnerError, StateDamaged, StoreError
 from runner.records import Totals
 
 _MOST_WRITES_A_COMMIT = 2_000
@@ -36,6 +36,8 @@ class Write:
     sealed: bytes
     delta: Delta
     done: Callable[[StoreError | None], None]
+    is_new: bool | None = None
+    """Whether nothing stands under that key yet; None: it has to be looked up."""
 
 
 class Committer:
@@ -76,7 +78,9 @@ class Committer:
                 return
         write.done(self._failure or StoreError("the checkpoint is closed"))
 
-    def write(self, key: str, sealed: bytes, delta: Delta) -> None:
+    def write(
+        self, key: str, sealed: bytes, delta: Delta, *, is_new: bool | None = None
+    ) -> None:
         """Hand over one record and wait until it is on disk; StoreError if not."""
         landed = threading.Event()
         outcome: list[StoreError | None] = []
@@ -85,7 +89,7 @@ class Committer:
             outcome.append(error)
             landed.set()
 
-        self.submit(Write(key, sealed, delta, done))
+        self.submit(Write(key, sealed, delta, done, is_new))
         landed.wait()
         if outcome[0] is not None:
             raise outcome[0]
@@ -103,6 +107,9 @@ class Committer:
             self._totals = _stored_totals(store)
         except RunnerError as error:
             self._open_error = error
+            return
+        except Exception as error:  # noqa: BLE001 - else its maker would wait for ever
+            self._open_error = StateDamaged(f"{self._folder} is damaged: {error}")
             return
         finally:
             self._opened.set()
@@ -134,6 +141,8 @@ class Committer:
         try:
             with store.transact():
                 for write in group:
+                    if _is_new(store, write):
+                        add(totals, delta_of_key(write.key))
                     store.set(write.key, write.sealed)
                 store.set(TOTALS_KEY, _sealed_totals(totals))
         except Exception as cause:  # noqa: BLE001 - a bug must not leave them waiting
@@ -145,13 +154,16 @@ class Committer:
         return None
 
 
+def _is_new(store: Any, write: Write) -> bool:
+    if write.is_new is None:
+        return store.get(write.key) is None
+    return write.is_new
+
+
 def _stored_totals(store: Any) -> Delta:
     sealed = store.get(TOTALS_KEY)
     stored = {} if sealed is None else unseal(TOTALS_KEY, sealed)[0]
-    return {
-        name: Decimal(value) if isinstance(value, str) else value
-        for name, value in stored.items()
-    }
+    return as_delta(stored)
 
 
 def _sealed_totals(totals: Delta) -> bytes:

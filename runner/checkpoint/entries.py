@@ -24,8 +24,20 @@ from runner.records import (
 
 TOTALS_KEY = "m/totals"
 IDENTITY_KEY = "m/identity"
-RECORD_VERSION = 2
+CARRIED_KEY = "m/carried"
+RECORD_VERSION = 3
 """What records mean; raised when an older program would misread them."""
+
+
+_SPREAD, _PRIME = 1_000_003, 2_147_483_629
+KEY_CHECK_SQL = f"""
+    SELECT count(*), coalesce(sum(folded * folded % {_PRIME}), 0) FROM (
+        SELECT (CAST(substr(key, 3, 10) AS INTEGER) * {_SPREAD}
+            + CAST(substr(key, 14) AS INTEGER)) % {_PRIME} AS folded
+        FROM Cache WHERE key > ? AND key < ? AND raw = 1
+    )
+"""  # noqa: S608 - two numbers of ours
+"""How many keys stand between two, and the sum of their checks."""
 
 
 def attempt_key(number: int, attempt: int) -> str:
@@ -41,6 +53,17 @@ def outcome_key(number: int) -> str:
 def number_of(key: str) -> int:
     """The item number inside an attempt's or outcome's key."""
     return int(key[2:12])
+
+
+def key_check(number: int, attempt: int = 0) -> int:
+    """What one key adds to the check over all keys; attempt 0 is the outcome.
+
+    Squared, so that no two altered keys make up for each other by chance; small
+    enough that SQLite can add up as many as there can be. `KEY_CHECK_SQL` is the
+    same for a whole shard.
+    """
+    folded = (number * _SPREAD + attempt) % _PRIME
+    return folded * folded % _PRIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,8 @@ def seal(key: str, fields: JsonObject, body: bytes = b"") -> bytes:
 
 def unseal(key: str, sealed: object) -> tuple[JsonObject, bytes]:
     """Fields and body of what was stored under `key`; StateDamaged if altered."""
+    if not isinstance(key, str) or not key.isascii():
+        raise StateDamaged("a record's key was not written by runner")
     if not isinstance(sealed, bytes) or sealed[: len(MAGIC)] != MAGIC:
         raise StateDamaged(f"record {key} was not written by runner")
     payload = sealed[_HEAD:]

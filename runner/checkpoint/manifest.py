@@ -20,11 +20,16 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner.checkpoint.reading import ShardReader
+from runner.checkpoint.reading import PUT_BACK, RunReader, ShardReader
 from runner.checkpoint.shard import create_shard
 from runner.checkpoint.store import DATABASE
 from runner.config import RunConfig
-from runner.durable import write_json
+from runner.durable import (
+    is_unaltered,
+    with_checksum,
+    without_checksum,
+    write_json,
+)
 from runner.errors import RunNotFound, StateDamaged, StateError, StateTooNew
 from runner.records import JsonObject, Totals
 from runner.run_folder import INDEX, REJECTED
@@ -32,7 +37,7 @@ from runner.run_folder import INDEX, REJECTED
 VERSION = 1
 MANIFEST = "manifest.json"
 _NAMED = re.compile(
-    r"\.?(items\.(\w+\.)?index|rejected\.(\w+\.)?jsonl|asking-anew\.\w+\.json)"
+    r"\.?(items\.(\w+\.)?index|rejected\.(\w+\.)?jsonl|asking-anew\.\w+\.json|held-back\.\w+\.json)"
     r"(\.\d+(-\w+)?\.tmp)?"
 )
 """Files that count only while a manifest names them, and halves of them."""
@@ -57,33 +62,37 @@ class Manifest:
     """Records a shard was given at least: fewer of them means an old copy."""
     index: str = INDEX
     """File in the run's folder that holds the items' index."""
+    index_seal: str = ""
+    """What that file's header says of its content; empty: not noted."""
     rejected: str = REJECTED
     """File in the run's folder that lists the lines left out."""
     asking_anew: str | None = None
     """File in the run's folder that lists the items asked anew; None: none are."""
+    held_back: str | None = None
+    """File that lists items whose answers a damage may have cost; None: none did."""
 
     def save(self, run_folder: Path) -> None:
         """Replace the manifest durably."""
-        write_json(
-            run_folder / MANIFEST,
-            {
-                "version": VERSION,
-                "run": self.run,
-                "run_id": self.run_id,
-                "created_unix_s": self.created_unix_s,
-                "config": self.config.to_json(),
-                "identity": self.identity,
-                "items": self.items,
-                "items_sha256": self.items_sha256,
-                "items_bytes": self.items_bytes,
-                "next_number": self.next_number,
-                "shards": list(self.shards),
-                "marks": {str(slot): mark for slot, mark in self.marks.items()},
-                "index": self.index,
-                "rejected": self.rejected,
-                "asking_anew": self.asking_anew,
-            },
-        )
+        stored = {
+            "version": VERSION,
+            "run": self.run,
+            "run_id": self.run_id,
+            "created_unix_s": self.created_unix_s,
+            "config": self.config.to_json(),
+            "identity": self.identity,
+            "items": self.items,
+            "items_sha256": self.items_sha256,
+            "items_bytes": self.items_bytes,
+            "next_number": self.next_number,
+            "shards": list(self.shards),
+            "marks": {str(slot): mark for slot, mark in self.marks.items()},
+            "index": self.index,
+            "index_seal": self.index_seal,
+            "rejected": self.rejected,
+            "asking_anew": self.asking_anew,
+            "held_back": self.held_back,
+        }
+        write_json(run_folder / MANIFEST, with_checksum(stored))
 
     @classmethod
     def load(cls, run_folder: Path) -> "Manifest":
@@ -97,10 +106,12 @@ class Manifest:
                 f"{run_folder} was written by a newer version of runner",
                 "update runner",
             )
+        if not is_unaltered({"version": version, **stored}):
+            raise _damaged(run_folder, "its checksum is wrong")
         try:
             return cls(
                 **{
-                    **stored,
+                    **without_checksum(stored),
                     "config": RunConfig.from_json(stored["config"]),
                     "shards": tuple(stored["shards"]),
                     "marks": {int(s): mark for s, mark in stored["marks"].items()},
@@ -129,7 +140,9 @@ class Manifest:
         adopted. One with attempts means that the manifest is an older copy.
         """
         for folder in sorted(run_folder.glob("shard-*")):
-            slot = int(folder.name.removeprefix("shard-"))
+            slot = int(folder.name.removeprefix("shard-")) if _is_shard(folder) else -1
+            if slot < 0:
+                continue  # a copy that somebody put there
             database = folder / DATABASE
             if (
                 slot in self.shards
@@ -145,6 +158,52 @@ class Manifest:
                     f"{folder} holds answers, but {MANIFEST} does not list it",
                     f"put the newest copy of {MANIFEST} back",
                 )
+
+    def open_reader(self, run_folder: Path, *, live: bool) -> RunReader:
+        """Everything that is recorded, for whoever reads a run.
+
+        Raises StateDamaged where a shard is missing, foreign or older than it was,
+        or this manifest itself is an older copy.
+        """
+        if not live:
+            self.refuse_unlisted_shards(run_folder)
+        self.check_index(run_folder)
+        reader = RunReader(run_folder, self.run_id, list(self.shards), live=live)
+        try:
+            # Marks were raised after the records: they hold for a live run as well.
+            self.check_marks(reader.totals_by_slot())
+            if not live:
+                self._check_numbers(reader)
+        except StateDamaged:
+            reader.close()
+            raise
+        return reader
+
+    def with_index_sealed(self, run_folder: Path) -> "Manifest":
+        """The same, bound to the index that its file holds now."""
+        seal = _seal_in(run_folder / self.index)
+        return dataclasses.replace(self, index_seal=seal or "")
+
+    def check_index(self, run_folder: Path) -> None:
+        """StateDamaged where the index is a sound one, but of another run.
+
+        One that is missing is told of by whoever needs it: `status` does not.
+        """
+        seal = _seal_in(run_folder / self.index)
+        if self.index_seal and seal is not None and seal != self.index_seal:
+            raise StateDamaged(
+                f"{run_folder / self.index} is damaged, or not the index of this run",
+                PUT_BACK,
+            )
+
+    def _check_numbers(self, reader: RunReader) -> None:
+        """StateDamaged where numbers were given that this manifest knows not of."""
+        if reader.highest_number() >= self.next_number:
+            raise StateDamaged(
+                f"shards of run {self.run} hold items that {MANIFEST} does not know:"
+                " it is an older copy",
+                PUT_BACK,
+            )
 
     def with_items_renamed(self) -> "Manifest":
         """The same with new names for what belongs to one version of the items."""
@@ -162,7 +221,7 @@ class Manifest:
         a file outlives the manifest that named it by a session, and an export that
         has just read that manifest still finds it.
         """
-        named = {self.index, self.rejected, self.asking_anew}
+        named = {self.index, self.rejected, self.asking_anew, self.held_back}
         for path in run_folder.iterdir():
             if _NAMED.fullmatch(path.name) and path.name not in named:
                 path.unlink(missing_ok=True)
@@ -175,12 +234,12 @@ class Manifest:
     def check_marks(self, totals: dict[int, Totals]) -> None:
         """StateDamaged if a shard holds less than it once did."""
         for slot, mark in self.marks.items():
-            if totals[slot].records < mark:
+            if slot not in totals or totals[slot].records < mark:
                 raise StateDamaged(
                     f"shard {slot} of run {self.run} was given {mark} records, but"
-                    f" shows only {totals[slot].records}",
+                    f" shows only {totals[slot].records if slot in totals else 0}",
                     "put the newest copy of the state folder back (cache.db with"
-                    " its -wal file)",
+                    " its -wal file), or see `runner salvage`",
                 )
 
 
@@ -244,4 +303,17 @@ def _read(run_folder: Path) -> JsonObject:
 
 
 def _damaged(run_folder: Path, why: object) -> StateDamaged:
-    return StateDamaged(f"{run_folder / MANIFEST} cannot be read: {why}")
+    return StateDamaged(f"{run_folder / MANIFEST} cannot be read: {why}", PUT_BACK)
+
+
+def _seal_in(index: Path) -> str | None:
+    """The last 16 of an index's first 64 bytes: a digest of all of it."""
+    try:
+        with index.open("rb") as stream:
+            return stream.read(64)[48:].hex()
+    except OSError:
+        return None  # whoever needs it says why
+
+
+def _is_shard(folder: Path) -> bool:
+    return re.fullmatch(r"shard-\d{2,5}", folder.name) is not None

@@ -7,6 +7,7 @@ from runner.checkpoint.accounting import (
     Delta,
     add,
     as_totals,
+    carried_delta,
     delta_of_attempt,
     delta_of_outcome,
 )
@@ -25,4 +26,5 @@ def recount(reader: RunReader) -> Totals:
         add(totals, delta_of_attempt(attempt))
     for outcome, _ in reader.outcomes():
         add(totals, delta_of_outcome(outcome))
+    add(totals, carried_delta(reader.carried()))
     return as_totals(totals)

@@ -93,7 +93,8 @@ class Shard:
         """Put "about to spend" on disk; StoreError if that is not possible."""
         key = attempt_key(attempt.number, attempt.attempt)
         sealed = seal(key, attempt.to_json())
-        self._committer.write(key, sealed, delta_of_attempt(attempt))
+        delta = delta_of_attempt(attempt)
+        self._committer.write(key, sealed, delta, is_new=True)
         with self._lock:
             self._in_flight.add(key)
 
@@ -107,7 +108,7 @@ class Shard:
         delta = delta_of_end(begun, settled)
         sealed = seal(key, settled.to_json(), body)
         try:
-            self._committer.write(key, sealed, delta)
+            self._committer.write(key, sealed, delta, is_new=False)
         except StoreError:
             self._keep(key, sealed, delta)
             raise
@@ -132,7 +133,8 @@ class Shard:
         key = outcome_key(outcome.number)
         sealed = seal(key, outcome.to_json(), result)
         delta = _delta_of_change(outcome, replaced)
-        self._committer.submit(Write(key, sealed, delta, done))
+        is_new = None if replaced else True
+        self._committer.submit(Write(key, sealed, delta, done, is_new))
 
     def record_now(
         self, outcome: Outcome, result: bytes, replaced: Outcome | None

@@ -21,6 +21,7 @@ from runner.durable import open_private
 from runner.errors import StateDamaged, StoreError
 
 _NEVER = 2**62
+_SALVAGE = "put a backup back, or see `runner verify` and `runner salvage`"
 SETTINGS: Mapping[str, int | str] = {
     # All three: `none` alone still culls expired rows.
     "eviction_policy": "none",
@@ -38,7 +39,9 @@ SETTINGS: Mapping[str, int | str] = {
     "sqlite_cell_size_check": 1,
 }
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "mmap_size": 0}
-STORE_FAILURES = (sqlite3.Error, diskcache.Timeout, OSError)
+READ_FAILURES = (sqlite3.Error, UnicodeDecodeError)
+"""The second: SQLite's message quotes damaged bytes, and Python cannot read it."""
+STORE_FAILURES = (*READ_FAILURES, diskcache.Timeout, OSError)
 DATABASE = diskcache.core.DBNAME
 _MODE_RAW = diskcache.core.MODE_RAW
 
@@ -102,6 +105,14 @@ def open_store(folder: Path) -> diskcache.Cache:
             str(folder), timeout=60, disk=SealedDisk, **dict(SETTINGS)
         )
     except STORE_FAILURES as error:
+        if (
+            isinstance(error, UnicodeDecodeError)
+            or type(error) is sqlite3.DatabaseError
+        ):
+            # Not "cannot" but "is not": malformed, or no database at all.
+            raise StateDamaged(
+                f"the checkpoint in {folder} is damaged: {error}", _SALVAGE
+            ) from error
         raise StoreError(f"cannot open the checkpoint in {folder}: {error}") from error
     _read_back(store, folder)
     return store

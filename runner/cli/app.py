@@ -14,12 +14,14 @@ import typer
 
 from runner.cli.bundles import (
     ExportOptions,
+    PlaceOptions,
     RejudgeOptions,
     ResumeOptions,
     ShowOptions,
     StartOptions,
     StatusOptions,
     StopOptions,
+    VerifyOptions,
 )
 from runner.cli.grouping import GroupedCommand, spelled_out
 from runner.cli.quitting import ends_quietly
@@ -142,6 +144,36 @@ def stop(*, run: RunName = None, given: StopOptions) -> int:
     return writing.stop(run, given.place.state_dir)
 
 
+def verify(*, run: RunName = None, given: VerifyOptions) -> int:
+    """Read everything of a run and say whether it is sound: exit 0, or 5."""
+    from runner.cli import checking  # noqa: PLC0415
+
+    return checking.verify(run, given.place.state_dir, as_json=given.form.as_json)
+
+
+def backup(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[RUN] DIR",
+            help="the run (as elsewhere), and a folder that is not there yet",
+        ),
+    ],
+    given: PlaceOptions,
+) -> int:
+    """Copy a run, also while it goes on, and read the copy again."""
+    from runner.cli import checking  # noqa: PLC0415
+
+    return checking.backup(words, given.place.state_dir)
+
+
+def salvage(*, run: RunName = None, given: PlaceOptions) -> int:
+    """Bring what is readable of a damaged run into a new one; sends nothing."""
+    from runner.cli import checking  # noqa: PLC0415
+
+    return checking.salvage(run, given.place.state_dir)
+
+
 def simulate(context: typer.Context) -> int:
     """Serve made-up answers, for trials without key, network or cost.
 
@@ -152,7 +184,10 @@ def simulate(context: typer.Context) -> int:
     simulating.become_simulator(context.args)
 
 
-for _command in (start, resume, status, show, rejudge, export, stop):
+for _command in (
+    *(start, resume, status, show, rejudge, export, stop),
+    *(verify, backup, salvage),
+):
     app.command(cls=GroupedCommand, context_settings=_HELP)(
         spelled_out(_command, is_new_run=_command is not resume)
     )

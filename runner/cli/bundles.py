@@ -157,3 +157,27 @@ class StopOptions:
     """`runner stop`."""
 
     place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How a finding is told."""
+
+    heading: ClassVar[str] = "Options"
+
+    as_json: Annotated[bool, flag("--json", "one line of JSON")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyOptions:
+    """`runner verify`."""
+
+    form: Form
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOptions:
+    """`runner backup` and `runner salvage`."""
+
+    place: Place

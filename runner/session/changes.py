@@ -11,19 +11,25 @@ import dataclasses
 import difflib
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from runner.api_records import Changes
 from runner.config import Pacing, RunConfig, Service, TaskSpec
 from runner.errors import RunChanged
+from runner.preflight import check_base_url
 from runner.task import identity
 
 _MOST_LINES = 12
+_SERVER = "base-url"
 _PACE = {f.name for f in dataclasses.fields(Pacing)}
 _TASK = {f.name for f in dataclasses.fields(TaskSpec)}
 
 
 def changed_config(config: RunConfig, changes: Changes | None) -> RunConfig:
-    """The run's config with what was told anew; files are read anew."""
+    """The run's config with what was told anew; files are read anew.
+
+    Raises EndpointError for a base URL that is none, or holds a password.
+    """
     told = _told(changes or Changes())
     pacing = {n: v for n, v in told.items() if n in _PACE}
     return dataclasses.replace(
@@ -39,7 +45,7 @@ def identity_of(config: RunConfig) -> dict[str, str]:
     server = "the simulator" if config.service.scenario is not None else None
     return {
         **identity(config.task),
-        "base-url": server or config.service.base_url,
+        _SERVER: server or config.service.base_url,
     }
 
 
@@ -51,6 +57,11 @@ def check_unchanged(
         return
     names = [n for n in {**before, **after} if before.get(n) != after.get(n)]
     shown = "\n".join(_difference(name, before, after) for name in names)
+    if _SERVER in names:
+        shown += (
+            f"\n  the key would go to {_host(after)}; this run has given it to"
+            f" {_host(before)} only"
+        )
     raise RunChanged(
         f"{', '.join(names)} changed since this run began:\n{shown}\n",
         "go on with --accept-changes (answers given before stay as they are),"
@@ -86,6 +97,7 @@ def _changed_task(task: TaskSpec, told: dict[str, Any]) -> TaskSpec:
 def _changed_service(service: Service, told: dict[str, Any]) -> Service:
     changed: dict[str, Any] = {}
     if "base_url" in told:
+        check_base_url(told["base_url"])
         changed["base_url"] = told["base_url"]
     if "prices" in told:
         changed["prices"] = {**service.prices, **told["prices"]}
@@ -98,6 +110,12 @@ def _difference(name: str, before: dict[str, str], after: dict[str, str]) -> str
         more = len(lines) - _MOST_LINES
         lines = [*lines[:_MOST_LINES], f"... {more} more lines"]
     return "\n".join([f"  {name}:", *(f"    {line}" for line in lines)])
+
+
+def _host(named: dict[str, str]) -> str:
+    """Who answers at a base URL, with its port; the simulator is no host."""
+    server = named.get(_SERVER, "nobody")
+    return urlsplit(server).netloc or server
 
 
 def _diff_lines(before: str, after: str) -> Iterator[str]:

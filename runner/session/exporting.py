@@ -13,7 +13,6 @@ from pathlib import Path
 from runner.api_records import Progress
 from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
-from runner.checkpoint.reading import RunReader
 from runner.config import default_output
 from runner.durable import write_json
 from runner.errors import StateDamaged
@@ -61,12 +60,7 @@ def export_run(
         )
         reader = opened.enter_context(
             contextlib.closing(
-                RunReader(
-                    run_folder,
-                    manifest.run_id,
-                    list(manifest.shards),
-                    live=is_worked_on(run_folder),
-                )
+                manifest.open_reader(run_folder, live=is_worked_on(run_folder))
             )
         )
         summary = export(

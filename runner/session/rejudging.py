@@ -55,9 +55,8 @@ def rejudge(
         index = ItemIndex.open(run_folder / manifest.index)
         items = ItemReader(config.items_path, index, config.id_field)
         opened.callback(items.close)
-        reader = RunReader(
-            run_folder, manifest.run_id, list(manifest.shards), live=True
-        )
+        reader = manifest.open_reader(run_folder, live=True)
+        reader.check_keys()
         opened.callback(reader.close)
         shard = Shard(run_folder, SUPERVISOR_SLOT)
         opened.callback(shard.close)
@@ -116,6 +115,8 @@ class _Court:
             return
         attempts = self._reader.attempts(item.ref.number)
         cases = [self._judge(item, a, body) for a, body in attempts if a.is_answer]
+        if not cases:
+            return  # lost in a damage: the outcome is all there is
         self._judged += len(cases)
         chosen = next((c for c in cases if c.verdict.valid), cases[-1])
         outcome = self._outcome(found[0], chosen, cases)

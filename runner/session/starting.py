@@ -94,7 +94,8 @@ def create_run(
         with locked(state_dir):
             # Once more: another start may have been faster.
             name = _admitted(config, name, state_dir, new=new)
-            dataclasses.replace(manifest, run=name).save(folder)
+            named = dataclasses.replace(manifest, run=name)
+            named.with_index_sealed(folder).save(folder)
             return _placed(folder, config, name, state_dir)
 
 

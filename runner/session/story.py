@@ -63,6 +63,7 @@ def story_of(run_folder: Path, item: str) -> ItemStory:
         items = ItemReader(config.items_path, index, config.id_field)
         with contextlib.closing(items):
             item_id = items.read(row).item_id
+        reader.check_keys()
         found = reader.outcome(ref.number)
         return ItemStory(
             item_id=item_id,
@@ -111,11 +112,6 @@ def _unknown(manifest: Manifest, index: ItemIndex, item: str) -> UsageError:
 @contextlib.contextmanager
 def _reading(run_folder: Path) -> Iterator[tuple[Manifest, RunReader]]:
     manifest = Manifest.load(run_folder)
-    reader = RunReader(
-        run_folder,
-        manifest.run_id,
-        list(manifest.shards),
-        live=is_worked_on(run_folder),
-    )
+    reader = manifest.open_reader(run_folder, live=is_worked_on(run_folder))
     with contextlib.closing(reader):
         yield manifest, reader

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from runner import engines
 from runner.api_records import Changes, Finish, Progress
+from runner.checkpoint.anew import load_due
 from runner.checkpoint.manifest import Manifest
 from runner.clock import Clock
 from runner.config import RunConfig
@@ -68,6 +69,7 @@ def work(
         with contextlib.ExitStack() as opened:
             manifest = opened.enter_context(holding(run_folder, clock))
             manifest.remove_unnamed(run_folder)
+            manifest = _with_consent(run_folder, manifest, wishes)
             manifest = _updated(run_folder, manifest, wishes, on_progress)
             config = opened.enter_context(server_for(run_folder, manifest.config))
             opened.enter_context(_logging_to(run_folder / LOG))
@@ -182,6 +184,21 @@ def _with_files(
     return dataclasses.replace(finish, summary=summary)
 
 
+def _with_consent(run_folder: Path, manifest: Manifest, wishes: Wishes) -> Manifest:
+    """Nothing is held back any more; RunChanged where nobody has agreed to that."""
+    if manifest.held_back is None:
+        return manifest
+    if not wishes.accept_changes:
+        many = len(load_due(run_folder, manifest.held_back))
+        raise RunChanged(
+            f"{many:,} items lost their answers in the damage; asking them pays again",
+            f"`runner resume {manifest.run} --accept-changes`",
+        )
+    manifest = dataclasses.replace(manifest, held_back=None)
+    manifest.save(run_folder)
+    return manifest
+
+
 def _updated(
     run_folder: Path,
     manifest: Manifest,
@@ -261,6 +278,7 @@ def _with_items(
             " ones are left out), or put the file back",
         )
     found.index.save(run_folder / manifest.index)
+    manifest = manifest.with_index_sealed(run_folder)
     return dataclasses.replace(
         manifest,
         items=len(found.index),

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from runner.checkpoint.locks import is_worked_on, owner_of
 from runner.checkpoint.manifest import Manifest
-from runner.checkpoint.reading import RunReader
+from runner.checkpoint.reading import PUT_BACK
+from runner.durable import is_unaltered, with_checksum
+from runner.errors import StateDamaged
 from runner.records import JsonObject, Pace, RunState, RunStatus, SlowItem, Totals
 from runner.run_folder import HEARTBEAT
 
@@ -48,10 +50,11 @@ def write_last_words(run_folder: Path, status: RunStatus) -> None:
 def _stored(status: RunStatus) -> bytes:
     stored = status.to_json()
     del stored["items"], stored["requests"], stored["tokens"]
+    stored["records"] = status.totals.records
     stored["at_rest"] = status.unresolved + status.totals.lost
     stored["pid"] = os.getpid()
     stored["pace"] = dataclasses.asdict(status.pace)
-    return json.dumps(stored).encode("ascii")
+    return json.dumps(with_checksum(stored)).encode("ascii")
 
 
 def read_status(run_folder: Path) -> RunStatus:
@@ -62,13 +65,13 @@ def read_status(run_folder: Path) -> RunStatus:
     manifest = Manifest.load(run_folder)
     beat = _read(run_folder)
     is_alive = is_worked_on(run_folder)
-    reader = RunReader(
-        run_folder, manifest.run_id, list(manifest.shards), live=is_alive
-    )
+    reader = manifest.open_reader(run_folder, live=is_alive)
     try:
         totals = reader.totals()
     finally:
         reader.close()
+    if totals.records < beat.get("records", 0):
+        raise _older(run_folder, beat, totals)
     unresolved = _unresolved(run_folder, beat, totals) if is_alive else totals.open
     state = _state(beat, is_alive=is_alive)
     rate = beat.get("rate", {}) if is_alive else {}
@@ -91,6 +94,16 @@ def read_status(run_folder: Path) -> RunStatus:
     )
 
 
+def check_last_sign(run_folder: Path, totals: Totals) -> None:
+    """StateDamaged if less is there than when this run last gave a sign of life.
+
+    Between two high-water marks of the manifest, which are a minute apart.
+    """
+    beat = _read(run_folder)
+    if totals.records < beat.get("records", 0):
+        raise _older(run_folder, beat, totals)
+
+
 def _unresolved(run_folder: Path, beat: JsonObject, totals: Totals) -> int:
     """Open attempts that no living process is at work on.
 
@@ -106,11 +119,31 @@ def _unresolved(run_folder: Path, beat: JsonObject, totals: Totals) -> int:
 
 
 def _read(run_folder: Path) -> JsonObject:
+    path = run_folder / HEARTBEAT
     try:
-        beat: JsonObject = json.loads((run_folder / HEARTBEAT).read_bytes())
+        beat: JsonObject = json.loads(path.read_bytes() or b"{}")
     except FileNotFoundError:
         return {}
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    # Never synced: after power loss it may be empty, and then it is no sign of life.
+    if beat and not is_unaltered(beat):
+        raise _damaged(path, "its checksum is wrong")
     return beat
+
+
+def _damaged(path: Path, why: object) -> StateDamaged:
+    return StateDamaged(
+        f"{path} is damaged: {why}", "delete it: no number of the run depends on it"
+    )
+
+
+def _older(run_folder: Path, beat: JsonObject, totals: Totals) -> StateDamaged:
+    return StateDamaged(
+        f"{run_folder.name} was given {beat['records']:,} records, but shows only"
+        f" {totals.records:,}",
+        PUT_BACK,
+    )
 
 
 def _state(beat: JsonObject, *, is_alive: bool) -> RunState:

@@ -30,6 +30,7 @@ from runner.records import JsonObject, OutcomeState, Stop, Totals
 from runner.run_folder import SUPERVISOR_SLOT
 from runner.supervisor.backlog import Backlog
 from runner.supervisor.concurrency import Concurrency, concurrency_for
+from runner.supervisor.heartbeat import check_last_sign
 from runner.task import identity_digest
 from runner.worker.wants import ceilings_of, place_of
 
@@ -48,7 +49,8 @@ def holding(run_folder: Path, clock: Clock) -> Iterator[Manifest]:
     try:
         lock.wait_for_orphans(run_folder)
         manifest = Manifest.load(run_folder)
-        manifest.refuse_unlisted_shards(run_folder)
+        with contextlib.closing(manifest.open_reader(run_folder, live=False)) as reader:
+            check_last_sign(run_folder, reader.totals())
         take_in_rescued(run_folder, manifest.run_id, manifest.shards)
         yield manifest
     finally:
@@ -200,9 +202,7 @@ class OpenRun:
         self._own.note(f"s/{self._session['session']:06d}", self._session)
 
     def _open_reader(self) -> RunReader:
-        return RunReader(
-            self.folder, self.manifest.run_id, list(self.manifest.shards), live=True
-        )
+        return self.manifest.open_reader(self.folder, live=True)
 
     def _backlog(self) -> Backlog:
         backlog = Backlog(len(self.index), self._history_of_row)
