@@ -16,6 +16,8 @@ from runner.simulator.wire import JsonObject
 ADMITTED = frozenset(FAULTS) | {"answer"}
 """Outcomes of requests that got past the key, the account and the limits."""
 
+_EVERY = 3
+
 
 class Memory:
     """Counts for each prompt, by its digest."""
@@ -31,11 +33,13 @@ class Memory:
     def ask(self, prompt: bytes, mark_up_to: int) -> int:
         """Count one admitted request; how many came before it.
 
-        On first sight a prompt is marked while fewer than `mark_up_to` are.
+        Of the prompts seen first every third is marked, while fewer than `mark_up_to`
+        are: a run whose first answers are all invalid would rightly be stopped.
         """
         before = self._asked.get(prompt, 0)
         self._asked[prompt] = before + 1
-        if not before and len(self._marked) < mark_up_to:
+        is_third = not before and len(self._asked) % _EVERY == 1
+        if is_third and len(self._marked) < mark_up_to:
             self._marked.add(prompt)
         return before
 

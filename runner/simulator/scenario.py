@@ -61,7 +61,8 @@ class Scenario:
         float, _rate("answers that break the schema or choices, or say INVALID ANSWER")
     ] = 0.0
     always_invalid: Annotated[
-        int, About("how many distinct prompts, the first ones, are never answered well")
+        int,
+        About("how many prompts, every third at first, are never answered well"),
     ] = 0
     refusal: Annotated[float, _rate("refusals")] = 0.0
     truncated: Annotated[float, _rate("answers cut short (finish_reason length)")] = 0.0
