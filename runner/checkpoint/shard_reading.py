@@ -124,10 +124,11 @@ class ShardReader:
             self._connection.execute("BEGIN")
             self._connection.execute("SELECT rowid FROM Cache LIMIT 1").fetchone()
 
-    def quick_check(self) -> list[str]:
-        """What SQLite finds wrong with the file; empty: nothing."""
+    def integrity_check(self) -> list[str]:
+        """What SQLite finds wrong with the file, its indexes included; empty: nothing."""
         with self._refusing_damage():
-            found = self._connection.execute("PRAGMA quick_check(10)").fetchall()
+            rows = self._connection.execute("PRAGMA integrity_check(10)")
+            found = rows.fetchall()
         lines = [str(line) for (text,) in found for line in str(text).splitlines()]
         return [] if lines == ["ok"] else lines
 

@@ -115,7 +115,7 @@ class _Inspection:
     def _check_shard(self, shard: ShardReader) -> None:
         name = self._name(shard.slot)
         with self._noting(name):
-            for line in shard.quick_check()[:1]:
+            for line in shard.integrity_check()[:1]:
                 self._findings.note(name, f"SQLite's own check: {line}", SALVAGE)
         for row in shard.walk():
             self._check_row(name, row)

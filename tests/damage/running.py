@@ -50,8 +50,8 @@ class Workshop:
         for original in self._originals:
             assert sound(self._copied(original)), original.name
 
-    def try_seed(self, seed: int) -> Seen:
-        """Break a copy, look at it, compare."""
+    def try_seed(self, seed: int, *, salvages: bool = True) -> Seen:
+        """Break a copy, look at it, compare; salvage what is refused."""
         original = self._originals[seed % 2]
         folder = self._copied(original)
         mutation = MUTATIONS[(seed // 2) % len(MUTATIONS)]
@@ -71,7 +71,7 @@ class Workshop:
             wrong = [w for w in wrong if not is_unresolved_instead(w)]
         if is_sound is True and refused:
             wrong.append(f"verify says sound, but {refused} refuse")
-        if refused and not is_rescue_lost:
+        if salvages and refused and not is_rescue_lost:
             wrong += self._salvaged(folder, self._expected[original.name])
         if mishap.canary.exists():
             wrong.append("a pickle was executed")
