@@ -38,9 +38,10 @@ MUTANTS = (
     _one(
         "outcome acknowledged before commit",
         "checkpoint/shard.py",
-        "        self._committer.submit(Write(key, sealed, delta, done))\n",
+        "        self._committer.submit(Write(key, sealed, delta, done, is_new))\n",
         "        done(None)\n"
-        "        self._committer.submit(Write(key, sealed, delta, lambda _: None))\n",
+        "        done = lambda _: None\n"
+        "        self._committer.submit(Write(key, sealed, delta, done, is_new))\n",
         *_STORE,
     ),
     _one(
@@ -336,7 +337,7 @@ MUTANTS = (
     ),
     _one(
         "a lost shard opens as an empty one",
-        "checkpoint/reading.py",
+        "checkpoint/shard_reading.py",
         "        if not self._path.is_file() or self._path.stat().st_size == 0:\n",
         "        if not self._path.parent.exists():\n",
         *_STORE,
@@ -344,7 +345,7 @@ MUTANTS = (
     _one(
         "an old copy of a shard goes unnoticed",
         "checkpoint/manifest.py",
-        "            if totals[slot].records < mark:\n",
+        "            if slot not in totals or totals[slot].records < mark:\n",
         "            if False:\n",
         *_STORE,
     ),

@@ -18,7 +18,7 @@ from runner.errors import StateDamaged
 
 _TABLE = (
     "CREATE TABLE Cache (key TEXT PRIMARY KEY, raw INTEGER, mode INTEGER,"
-    " filename TEXT, value BLOB) WITHOUT ROWID"
+    " filename TEXT, value BLOB)"
 )
 _USUAL_S, _SLOW_S = 0.004, 1.6
 _SLOW_SHARE = 0.01
@@ -59,13 +59,24 @@ class Disk:
 
 @dataclass
 class Reading:
-    """Closing it leaves the shard open to others."""
+    """A reader's own connection; closing it leaves the shard open to others.
+
+    It holds no snapshot: nobody commits before this thread waits for something.
+    """
 
     shard: sqlite3.Connection
+    in_transaction: bool = False
 
     def execute(self, query: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         """Read."""
+        if query == "BEGIN":
+            self.in_transaction = True
+            return self.shard.cursor()
         return self.shard.execute(query, values)
+
+    def rollback(self) -> None:
+        """What was read was read."""
+        self.in_transaction = False
 
     def close(self) -> None:
         """Nothing to do."""

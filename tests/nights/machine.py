@@ -16,7 +16,6 @@ from typing import Any
 
 import runner.checkpoint.committer
 import runner.checkpoint.locks
-import runner.checkpoint.reading
 import runner.checkpoint.shard
 import runner.limiter.cell
 import runner.limiter.gate
@@ -31,7 +30,7 @@ from nights.disk import Disk, Reading, Store
 from nights.provider import Caller, Provider
 from nights.world import Process, Task, Threading, World
 from runner.checkpoint.locks import Presence, RunLock
-from runner.checkpoint.reading import ShardReader
+from runner.checkpoint.shard_reading import ShardReader
 from runner.protocols import Died, Event, Said, WorkerSettings
 from runner.records import JsonObject
 from runner.supervisor.signals import Signals
