@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from mutants.catalogue import MUTANTS, Mutant
 
 RUNNER = Path(__file__).resolve().parents[2] / "runner"
