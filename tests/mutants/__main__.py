@@ -17,16 +17,6 @@ from pathlib import Path
 from mutants.catalogue import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-_COPIED = (
-    "runner",
-    "tests",
-    "examples",
-    "docs",
-    "pyproject.toml",
-    "README.md",
-    "make.py",
-)
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".hypothesis")
 _RED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 _NIGHTS_S, _TESTS_S, _SUITE_S = 300, 600, 1_800
 
@@ -62,12 +52,12 @@ def main() -> int:
 
 def applied(mutant: Mutant, folder: Path) -> Path:
     """A copy of the project with that bug."""
-    for name in _COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=_LEFT_OUT)
-        else:
-            shutil.copy(source, folder / name)
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
     for edit in mutant.edits:
         path = folder / "runner" / edit.path
         text = path.read_text()
