@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote
 
 from runner.errors import UsageError
 
@@ -73,6 +74,15 @@ def checked_key(key: str, source: str) -> str:
             "only the key itself belongs there, in one line",
         )
     return key
+
+
+def check_apart(key: str, base_url: str) -> None:
+    """UsageError where the base URL holds the key: it is stored, and shown.
+
+    A key of a few letters ("x", "EMPTY") is no secret, and may stand there by chance.
+    """
+    if len(key) >= _SHORT_KEY and key in unquote(base_url):
+        raise UsageError("the base URL holds the API key", "give the key apart")
 
 
 def redacted(text: str, key: str | None = None) -> str:

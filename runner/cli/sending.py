@@ -31,6 +31,7 @@ from runner.cli.simulating import check_simulator
 from runner.config import RunConfig
 from runner.errors import UsageError
 from runner.exit_codes import ALL_VALID, INTERRUPTED, USAGE, exit_code
+from runner.keys import check_apart
 from runner.pricing import PriceBook
 from runner.records import RunState, RunStatus
 from runner.session.changes import changed_config
@@ -47,6 +48,7 @@ def start(items: Path, given: StartOptions) -> int:
     if given.first.dry_run:
         return _show_plan(config, given)
     key = _key_or_first_mistake(config, given)
+    check_apart(key, config.service.base_url)
     _warn(config)
     with keeping_secret(key):
         try:
@@ -71,6 +73,7 @@ def resume(name: str | None, given: ResumeOptions) -> int:
     config, before = _as_told(run.config, changes), run.status()
     check_simulator(config.service)
     key = key_for(config.service, given.key)
+    check_apart(key, config.service.base_url)
     _warn(config)
     _note_other_server(config, changes.base_url)
     opening = _opening(run, config, state_dir, again=_asked_anew(run, before, given))

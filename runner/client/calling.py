@@ -149,7 +149,10 @@ class Client:
         )
 
     def _reply(self, flight: Flight, body: bytes, failure: Failure | None) -> Reply:
-        kept = headers.kept(flight.headers)
+        kept = {
+            name: self._redactor.header(value)
+            for name, value in headers.kept(flight.headers).items()
+        }
         if failure is not None:
             body = self._redactor.body(body)
             failure = dataclasses.replace(

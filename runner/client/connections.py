@@ -4,7 +4,7 @@ httpcore's pool scans all its connections and requests under one lock at every
 call; with hundreds of threads that scan costs more than the call. A thread that
 has a pool of one to itself never waits there, and its socket is known.
 
-Floor: doors and rules. Knows flights and proxies.
+Floor: doors and rules. Knows flights and unpacking.
 """
 
 import socket
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import httpx2
 
 from runner.client.flights import Flight
+from runner.client.unpacking import unpacked
 
 MOST_BODY_BYTES = 256 * 1024 * 1024
 """No answer is near this; the store refuses more."""
@@ -64,8 +65,7 @@ class LaneTransport(httpx2.BaseTransport):
         response.headers.pop("set-cookie", None)
         flight.status = response.status_code
         flight.headers = response.headers.multi_items()
-        assert isinstance(response.stream, httpx2.SyncByteStream)
-        response.stream = _Recorded(response.stream, flight)
+        response.stream = _Recorded(unpacked(response), flight)
         return response
 
     def close(self) -> None:

@@ -46,6 +46,10 @@ class Redactor:
             return words
         return words[: MESSAGE_CHARACTERS - 1] + "…"
 
+    def header(self, value: str) -> str:
+        """Return a header's value without the key: servers echo those as well."""
+        return value if self._key is None else self._key.sub(_REDACTED, value)
+
     def body(self, body: bytes) -> bytes:
         """Return a failure's body as received, but for the key itself."""
         if self._raw and self._raw in body:

@@ -10,6 +10,7 @@ Floor: the work. Knows the doors and rules, not which engine runs it.
 import collections
 import contextlib
 import dataclasses
+import functools
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from runner.errors import (
     TaskError,
 )
 from runner.itemfile import ItemIndex, ItemReader
+from runner.keys import redacted
 from runner.limiter import Limiter
 from runner.pricing import PriceBook
 from runner.protocols import Channel, WorkerSettings
@@ -292,6 +294,7 @@ def _open_tools(
         stored_reply=stored_reply,
         flights={},
         others_wait=others_wait,
+        without_key=functools.partial(redacted, key=api_key),
     )
 
 

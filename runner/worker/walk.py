@@ -87,6 +87,8 @@ class Tools:
     """Item number and attempt → monotonic second it was sent."""
     others_wait: Callable[[], bool] = lambda: False
     """Whether other items of this worker wait for a thread."""
+    without_key: Callable[[str], str] = lambda text: text
+    """What the user's code says when it raises may hold the key; this takes it out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,8 @@ class Walk:
         try:
             step = self._walk() if self._again_s is None else self._go_on(self._again_s)
         except TaskError as error:
-            step = Step(finish=OutcomeState.FAILED, reason=str(error))
+            reason = self._tools.without_key(str(error))
+            step = Step(finish=OutcomeState.FAILED, reason=reason)
         except StoreError as error:
             step = Step(stop=_store_failed(error))
         return self._ending(step)
@@ -301,7 +304,7 @@ class Walk:
         return self._judged(read_answer(self._request.endpoint, body), attempt)
 
     def _judged(self, answer: Answer | None, attempt: Attempt) -> Step:
-        verdict = self._tools.task.judge(self._item, answer)
+        verdict = self._without_key(self._tools.task.judge(self._item, answer))
         self._answer = (answer, attempt)
         self._verdicts.append(verdict)
         if not verdict.valid:
@@ -317,6 +320,12 @@ class Walk:
                 unjudged=None,
             )
         return decide_on_verdict(verdict, self._past.answers, self._tools.pacing)
+
+    def _without_key(self, verdict: Verdict) -> Verdict:
+        if verdict.reason is None:
+            return verdict
+        reason = self._tools.without_key(verdict.reason)
+        return dataclasses.replace(verdict, reason=reason)
 
     def _refused(self, refusal: Refusal) -> Step:
         if refusal.kind is RefusalKind.STOPPED:
