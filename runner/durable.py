@@ -6,6 +6,7 @@ Floor: words. Knows errors.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -14,9 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from runner.errors import StoreError
 from runner.records import JsonObject
 
 _TEMP = ".tmp"
+_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 _CHECKSUM = "checksum"
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 _MOST_PID_DIGITS = 7  # 2**22 is the highest pid of Linux, 99,999 that of macOS
@@ -70,6 +73,23 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` with these bytes, durably."""
     with replacing(path) as stream:
         stream.write(content)
+
+
+@contextlib.contextmanager
+def blaming_the_disk(folder: Path) -> Iterator[None]:
+    """Have a full or failing disk below `folder` told as that: StoreError.
+
+    Any other OSError goes through as it is: it says something about us.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        raise StoreError(
+            f"cannot write {error.filename or folder}: {error.strerror}",
+            "make room, or mend the disk, then do it again",
+        ) from error
 
 
 def remove_leftovers(path: Path) -> None:

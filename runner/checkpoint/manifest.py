@@ -26,13 +26,14 @@ from runner.checkpoint.store import DATABASE
 from runner.config import RunConfig
 from runner.durable import (
     is_unaltered,
+    remove_leftovers,
     with_checksum,
     without_checksum,
     write_json,
 )
 from runner.errors import RunNotFound, StateDamaged, StateError, StateTooNew
 from runner.records import JsonObject, Totals
-from runner.run_folder import INDEX, REJECTED
+from runner.run_folder import EXPORTS, INDEX, REJECTED
 
 VERSION = 1
 MANIFEST = "manifest.json"
@@ -225,6 +226,8 @@ class Manifest:
         for path in run_folder.iterdir():
             if _NAMED.fullmatch(path.name) and path.name not in named:
                 path.unlink(missing_ok=True)
+        for name in (MANIFEST, EXPORTS):
+            remove_leftovers(run_folder / name)
 
     def with_marks(self, totals: dict[int, Totals]) -> "Manifest":
         """The same with higher high-water marks."""

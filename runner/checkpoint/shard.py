@@ -13,6 +13,7 @@ Floor: doors and rules.
 """
 
 import contextlib
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ from runner.checkpoint.entries import (
 )
 from runner.checkpoint.envelope import seal
 from runner.checkpoint.rescue import RescueFile
-from runner.durable import make_private_folder
+from runner.checkpoint.store import DATABASE
+from runner.durable import make_private_folder, sync_folder
 from runner.errors import StoreError
 from runner.records import JsonObject, Totals
 
@@ -152,9 +154,9 @@ class Shard:
         """Commit what waits and close."""
         self._committer.close()
         with self._lock:
-            if self._rescue and not self._is_closed:
+            was_closed, self._is_closed = self._is_closed, True
+            if self._rescue and not was_closed:
                 self._rescue.close()
-            self._is_closed = True
 
     def _keep(self, key: str, sealed: bytes, delta: Delta) -> None:
         """Rescue a record; StoreError if that fails too. Not once we are closed."""
@@ -172,12 +174,26 @@ def shard_folder(run_folder: Path, slot: int) -> Path:
 
 
 def create_shard(run_folder: Path, run_id: str, slot: int) -> None:
-    """Create an empty shard that knows its run; list it in the manifest next."""
+    """Create an empty shard that knows its run; list it in the manifest next.
+
+    It appears complete or not at all, also when the power goes: half a database is
+    damage, and would be refused. Only for who holds the run lock.
+    """
     folder = shard_folder(run_folder, slot)
-    make_private_folder(folder)
-    shard = Shard(run_folder, slot)
-    shard.note(IDENTITY_KEY, {"v": RECORD_VERSION, "run_id": run_id, "slot": slot})
-    shard.close()
+    if (folder / DATABASE).exists():
+        return  # made by a start that was killed before it could list it
+    unfinished = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    make_private_folder(unfinished)
+    identity = {"v": RECORD_VERSION, "run_id": run_id, "slot": slot}
+    committer = Committer(unfinished)
+    try:
+        committer.write(IDENTITY_KEY, seal(IDENTITY_KEY, identity), {})
+    finally:
+        committer.close()
+    sync_folder(unfinished)  # what SQLite made and removed there
+    unfinished.rename(folder)
+    sync_folder(run_folder)
 
 
 def _delta_of_change(outcome: Outcome, replaced: Outcome | None) -> Delta:

@@ -104,6 +104,7 @@ def open_store(folder: Path) -> diskcache.Cache:
         store = diskcache.Cache(
             str(folder), timeout=60, disk=SealedDisk, **dict(SETTINGS)
         )
+        _read_back(store, folder)
     except STORE_FAILURES as error:
         if (
             isinstance(error, UnicodeDecodeError)
@@ -114,7 +115,6 @@ def open_store(folder: Path) -> diskcache.Cache:
                 f"the checkpoint in {folder} is damaged: {error}", _SALVAGE
             ) from error
         raise StoreError(f"cannot open the checkpoint in {folder}: {error}") from error
-    _read_back(store, folder)
     return store
 
 

@@ -10,6 +10,7 @@ from runner.api_records import Plan, Progress
 from runner.checkpoint.manifest import Manifest, check_private, new_run_id
 from runner.clock import Clock
 from runner.config import RunConfig
+from runner.durable import blaming_the_disk
 from runner.errors import StateError
 from runner.finalizer import check_targets
 from runner.itemfile import is_batch_file
@@ -74,7 +75,7 @@ def create_run(
     config = completed(config)
     _admitted(config, name, state_dir, new=new)
     config = _with_server(config)
-    with building(state_dir) as folder:
+    with blaming_the_disk(state_dir), building(state_dir) as folder:
         found = Survey(config).scan(
             rejected_path=folder / REJECTED, on_progress=on_progress
         )

@@ -16,6 +16,7 @@ from runner.checkpoint.anew import load_due
 from runner.checkpoint.manifest import Manifest
 from runner.clock import Clock
 from runner.config import RunConfig
+from runner.durable import blaming_the_disk
 from runner.errors import RunChanged, StoreError
 from runner.finalizer import check_targets
 from runner.itemfile import ItemIndex, digest_of
@@ -65,7 +66,7 @@ def work(
     anything is sent.
     """
     # Signals are heard from the first request until the files are written.
-    with contextlib.ExitStack() as heard:
+    with blaming_the_disk(run_folder), contextlib.ExitStack() as heard:
         with contextlib.ExitStack() as opened:
             manifest = opened.enter_context(holding(run_folder, clock))
             manifest.remove_unnamed(run_folder)
@@ -299,12 +300,17 @@ def _states(wishes: Wishes) -> set[OutcomeState]:
 
 @contextlib.contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Keep a log beside the run: at most 10 files of 10 MB, by one writer."""
+    """Keep a log beside the run: at most 10 files of 10 MB, by one writer.
+
+    A disk that cannot take its lines stops the run by the heartbeat it cannot take
+    either; until then, and while it is closed, the log says nothing of itself.
+    """
     path.touch(0o600)
     handler = logging.handlers.RotatingFileHandler(
         path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES - 1, encoding="utf-8"
     )
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+    handler.handleError = _unlogged  # type: ignore[method-assign, assignment] # logging's hook
     logger = logging.getLogger("runner")
     level = logger.level
     logger.setLevel(logging.INFO)
@@ -314,4 +320,9 @@ def _logging_to(path: Path) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-        handler.close()
+        with contextlib.suppress(OSError):
+            handler.close()
+
+
+def _unlogged(_record: logging.LogRecord) -> None:
+    """Instead of a traceback on the terminal for each line (`Handler.handleError`)."""

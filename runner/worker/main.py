@@ -24,6 +24,7 @@ from runner.checkpoint.rescue import BYTES_A_THREAD
 from runner.checkpoint.shard import Shard
 from runner.client import Client, ClientSettings
 from runner.clock import Clock, SystemClock
+from runner.durable import blaming_the_disk
 from runner.errors import (
     ItemFileError,
     RunnerError,
@@ -55,10 +56,18 @@ def work(
     abandon: threading.Event,
 ) -> None:
     """Work in one slot until told to stop, or until the supervisor is gone."""
+    disk = blaming_the_disk(settings.run_folder)
     try:
-        with contextlib.ExitStack() as opened:
-            worker = Worker(settings, api_key, channel, opened, SystemClock())
-            worker.run(abandon)
+        with disk, contextlib.ExitStack() as opened:
+            # Before anything is read or sent: a starter waits for orphans on it.
+            presence = Presence(settings.run_folder)
+            opened.callback(presence.release)
+            # Only now: a supervisor that dies later leaves a lock that is held. One
+            # that died before may have a successor, whose shards these are by now.
+            orders = channel.receive(0.0)
+            if orders is not None:
+                worker = Worker(settings, api_key, channel, opened, SystemClock())
+                worker.run(abandon, orders)
     except RunnerError as error:
         stop = _stop_of(error)
         channel.send({"is": "stop", **dataclasses.asdict(stop)})
@@ -88,18 +97,17 @@ class Worker:
         self._queued = threading.Condition()
         self._idle = 0
         self._stop = threading.Event()
-        # Before anything is read or sent: a starter waits for orphans on it.
-        presence = Presence(settings.run_folder)
-        opened.callback(presence.release)
         self._items = _open_items(settings, opened)
         self._tools = _open_tools(
             settings, api_key, clock, self._stop, opened, lambda: bool(self._queue)
         )
         self._outbox = Outbox(self._tools.shard, self._stop)
 
-    def run(self, abandon: threading.Event) -> None:
-        """Listen, watch and report until all is done."""
+    def run(self, abandon: threading.Event, orders: list[JsonObject]) -> None:
+        """Listen, watch and report until all is done; obey first what has come."""
         self._channel.send({"is": "ready"})
+        for order in orders:
+            self._obey(order, abandon)
         while not self._stop.is_set():
             self._listen(abandon)
             self._tick()

@@ -1,6 +1,7 @@
 """What every engine promises, told of each: nobody may notice which one runs."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from runner.checkpoint.locks import RunLock
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
+from runner.checkpoint.rescue import RESCUE, RescueFile
+from runner.checkpoint.shard import shard_folder
 from runner.clock import SystemClock
 from runner.config import Pacing, RunConfig, Service, TaskSpec, default_output
 from runner.engines import load
@@ -17,9 +20,11 @@ from runner.engines.framing import Unframer, frame
 from runner.errors import RunLocked, UsageError
 from runner.limiter import begin_session
 from runner.protocols import Died, Engine, Event, Said, WorkerSettings
+from runner.records import JsonObject
 from runner.session.starting import create_run
 from runner.simulator import Simulator, launch
 from runner.task import identity_digest
+from runner.worker import main as worker
 from runner.worker.wants import ceilings_of, place_of
 
 
@@ -143,7 +148,7 @@ def test_a_worker_answers_what_it_is_given_and_says_so_once_it_is_on_disk(
     engine.send(1, {"do": "drain"})
     listener.until(lambda: bool(listener.deaths))
     assert listener.deaths[0].is_clean
-    assert "open" not in listener.said("progress")[-1]["totals"]
+    assert "open" not in listener.said("progress")[-1]["totals"]  # type: ignore[operator]  # JSON
 
 
 def test_a_draining_worker_finishes_what_is_in_flight_and_nothing_else(
@@ -224,3 +229,32 @@ def test_messages_survive_any_cutting_of_the_stream(size: int) -> None:
     ]
 
     assert found == messages
+
+
+class HungUp:
+    """The pipe of a worker whose supervisor died while the worker was starting."""
+
+    def __init__(self) -> None:
+        self.sent: list[JsonObject] = []
+
+    def receive(self, _timeout_s: float) -> list[JsonObject] | None:
+        """Nobody is there."""
+        return None
+
+    def send(self, message: JsonObject) -> None:
+        """Nobody hears it."""
+        self.sent.append(message)
+
+
+def test_a_worker_that_starts_after_its_supervisor_died_leaves_everything_alone(
+    settings: WorkerSettings,
+) -> None:
+    """A second session may be at work in its slot by then."""
+    shard = shard_folder(settings.run_folder, settings.slot)
+    RescueFile(shard, 4096)
+    channel = HungUp()
+
+    worker.work(settings, "sk-test", channel, abandon=threading.Event())
+
+    assert 4096 == (shard / RESCUE).stat().st_size
+    assert [{"is": "bye"}] == channel.sent
