@@ -17,6 +17,8 @@ from runner.simulator.listen_error import ListenError
 _BACKLOG = 4096
 """Connections the kernel queues while a thousand clients arrive at once."""
 
+_FAREWELL_S = 0.2
+
 
 class Door:
     """One port, open or shut."""
@@ -50,6 +52,16 @@ class Door:
         """Refuse connections; close idle ones now, busy ones after their reply."""
         self._shut(busy)
         await asyncio.sleep(0)  # a transport closes its socket in the next turn
+
+    def see_off(self, connection: web.RequestHandler) -> None:
+        """Close a connection that was busy when the door was shut.
+
+        Once its reply has had time to leave: a request that came behind it would
+        otherwise be neither answered nor cut off.
+        """
+        if self._listening is None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(_FAREWELL_S, connection.force_close)
 
     def release(self) -> None:
         """Close everything and give the port back."""

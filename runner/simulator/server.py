@@ -120,6 +120,7 @@ class SimulatedServer:
             return await self._look_up(request)
         finally:
             self._busy.discard(connection)
+            self._api.see_off(connection)
 
     async def _counted(self, request: web.BaseRequest) -> web.StreamResponse:
         self.stats.arrive()
