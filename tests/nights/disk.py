@@ -31,30 +31,45 @@ class Disk:
     world: World
     draw: random.Random
     is_full: Callable[[], bool] = lambda: False
-    shards: dict[Path, sqlite3.Connection] = field(default_factory=dict)
     commits: int = 0
+    _inodes: list[sqlite3.Connection] = field(default_factory=list)
+    _found: dict[Path, sqlite3.Connection] = field(default_factory=dict)
 
     def store(self, folder: Path) -> "Store":
         """What `open_store` gives."""
-        if folder not in self.shards:
+        shard = self._shard(folder)
+        if shard is None:
             shard = sqlite3.connect(":memory:", isolation_level=None)
             shard.execute(_TABLE)
-            self.shards[folder] = shard
-            # The file that others look for.
-            (folder / DATABASE).write_bytes(b"in memory")
-        return Store(self, self.shards[folder])
+            # A file that others look for, and that may be renamed with its folder.
+            (folder / DATABASE).write_text(str(len(self._inodes)))
+            self._inodes.append(shard)
+        return Store(self, shard)
 
     def connection(self, folder: Path) -> "Reading":
         """What a reader's connection is."""
-        if folder not in self.shards:
+        shard = self._shard(folder)
+        if shard is None:
             raise StateDamaged(f"{folder / DATABASE} is missing or empty")
-        return Reading(self.shards[folder])
+        return Reading(shard)
 
     def has(self, folder: Path, key: str) -> bool:
         """Whether that record would survive a power loss now."""
-        shard = self.shards.get(folder)
+        shard = self._shard(folder)
         found = shard and shard.execute("SELECT 1 FROM Cache WHERE key = ?", (key,))
         return bool(found and found.fetchone())
+
+    def _shard(self, folder: Path) -> sqlite3.Connection | None:
+        if folder in self._found:
+            return self._found[folder]
+        path = folder / DATABASE
+        content = path.read_text() if path.exists() else ""
+        if not content:
+            return None
+        shard = self._inodes[int(content)]
+        if folder.name.startswith("shard-"):
+            self._found[folder] = shard  # it is never renamed again
+        return shard
 
 
 @dataclass
