@@ -125,7 +125,7 @@ class ShardReader:
             self._connection.execute("SELECT rowid FROM Cache LIMIT 1").fetchone()
 
     def integrity_check(self) -> list[str]:
-        """What SQLite finds wrong with the file, its indexes included; empty: nothing."""
+        """What SQLite finds wrong with the file and its indexes; empty: nothing."""
         with self._refusing_damage():
             rows = self._connection.execute("PRAGMA integrity_check(10)")
             found = rows.fetchall()
