@@ -162,7 +162,7 @@ def test_a_second_ctrl_c_stops_waiting_and_says_what_stays_unresolved(
 def test_runner_stop_drains_from_another_terminal(make_bench: MakeBench) -> None:
     """The same as Ctrl-C, and it waits until the run has stopped."""
     bench = make_bench(SLOW)
-    process = bench.start(bench.items(ITEMS))
+    process = bench.start(bench.items(10 * ITEMS))
     bench.wait_for_answers(20)
 
     stopped = bench.run("stop", "items")

@@ -9,8 +9,8 @@ import pytest
 from nights.plan import Plan
 from nights.running import nights, template_run
 
-_EACH = 12
-_BLOCKS = 4
+_EACH = 8
+_BLOCKS = 3
 
 
 @pytest.fixture(scope="module")
