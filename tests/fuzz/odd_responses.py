@@ -163,7 +163,7 @@ _PLAIN: tuple[Any, ...] = (
 
 def _values(draw: random.Random) -> list[tuple[str, Any]]:
     deep: Any = "bottom"
-    for _ in range(draw.choice((150, 300, 900))):
+    for _ in range(draw.choice((150, 300, 450))):
         deep = [deep] if draw.random() < 0.5 else {"a": deep}
     return [
         *[(repr(value), value) for value in _PLAIN],

@@ -80,9 +80,10 @@ def growing(samples: list[Sample]) -> tuple[str, list[str]]:
     log = max(sample.log_bytes for sample in samples)
     least, most = (f(s.descriptors for s in steady) for f in (min, max))
     pss = [sample.pss_kib / 1024 for sample in steady]
+    quarters = [pss[len(pss) * quarter // 4] for quarter in range(4)] + [pss[-1]]
     words = (
-        f"memory {pss[0]:.0f} → {pss[-1]:.0f} MiB after warm-up, at most"
-        f" {max(pss):.0f} ({slope_mib_an_hour(steady):+.1f} MiB an hour);"
+        f"memory after warm-up {' → '.join(f'{mib:.0f}' for mib in quarters)} MiB,"
+        f" at most {max(pss):.0f} ({slope_mib_an_hour(steady):+.1f} MiB an hour);"
         f" descriptors {least} to {most}; WAL at most {wal / (1 << 20):.1f} MiB;"
         f" log {log / 1000:.0f} kB"
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from runner.run_folder import LOG
 
-_PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
+_PSS = re.compile(r"^Pss_Anon:\s+(\d+) kB", re.MULTILINE)
+"""Without files: the pages of a database that was read belong to the system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Sample:
     at_s: float
     processes: int
     pss_kib: int
-    """Of all processes of the run: shared pages are counted once."""
+    """Anonymous memory of all processes of the run; shared pages count once."""
     descriptors: int
     wal_bytes: int
     """The largest of any shard."""
