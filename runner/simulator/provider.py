@@ -131,7 +131,7 @@ class Provider:
     def _admitted(
         self, call: Call, forced: str | None, identity: str, now_s: float
     ) -> Plan:
-        asked = self.memory.ask(call.digest, self.scenario.always_invalid)
+        asked = self.memory.ask(call.digest, self._mark_up_to(call))
         name = forced or self._fault(call, asked)
         fault = FAULTS.get(name or "", NO_FAULT)
         headers = self._limit_headers(call, asked, now_s)
@@ -144,9 +144,16 @@ class Provider:
             call, outcome, kind, headers, asked=asked, identity=identity
         )
 
+    def _mark_up_to(self, call: Call) -> int:
+        # One that has a fault of its own takes no place among the always invalid.
+        return 0 if self._is_matched(call) else self.scenario.always_invalid
+
+    def _is_matched(self, call: Call) -> bool:
+        return bool(self.scenario.match) and self.scenario.match in call.text
+
     def _fault(self, call: Call, asked: int) -> str | None:
         scenario = self.scenario
-        if scenario.match and scenario.match in call.text:
+        if self._is_matched(call):
             return scenario.match_fault
         return self._draws.one_of(self._fault_rates, "fault", call.digest, asked)
 

@@ -73,7 +73,7 @@ def test_limits_cut_short_under_a_live_run_stop_it_and_resume_goes_on(
     """Neither a dead process nor money beyond the cap."""
     bench = make_bench(SLOW)
     capped = ("--max-cost", 5, "--param", "max_tokens=300")
-    process = bench.start(bench.items(120), *capped)
+    process = bench.start(bench.items(600), *capped)
     bench.wait_for_answers(30)
     os.truncate(bench.state / "items" / "limits.cell", 0)
     output, _ = process.communicate(timeout=30)

@@ -125,6 +125,16 @@ def test_exactly_so_many_prompts_are_never_answered_well() -> None:
     assert list(kinds.values()).count({"good"}) == 45
 
 
+def test_a_prompt_that_is_refused_takes_no_place_among_the_never_answered() -> None:
+    one = provider("always_invalid=2,match=prompt 0,match_fault=bad_request")
+    kinds = {
+        prompt: {ask(one, f"prompt {prompt}").kind for _ in range(3)}
+        for prompt in range(10)
+    }
+
+    assert list(kinds.values()).count({"invalid"}) == 2
+
+
 def test_invalid_answers_break_the_schema_in_both_ways() -> None:
     one = provider("invalid=1")
     texts = [

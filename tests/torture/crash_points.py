@@ -109,7 +109,7 @@ class Points:
         self._witness = Witness(run.folder, self._ledger, self.broken)
         unresolved = json.loads(output)["requests"]["unresolved"]
         try:
-            hit = self._witness.killed(time.time(), unresolved)
+            hit = self._witness.killed(unresolved)
         except RunnerError as error:
             self.broken.unless(False, f"{what}: does not open: {error}")
             return

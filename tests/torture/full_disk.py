@@ -96,7 +96,7 @@ class Fills:
         words = ("export", runs.name, "--out", elsewhere, "--overwrite")
         code, output = stage.run(*words)
         runs.broken.unless(code in (0, 3), f"export on a full disk: {code} {output}")
-        hit = runs.witness.killed(ended_unix_s, status["requests"]["unresolved"])
+        hit = runs.witness.killed(status["requests"]["unresolved"])
         runs.broken.unless(hit <= runs.most, f"{runs.name}: {hit} unresolved")
         self.hit += hit
         if not self.is_killed:

@@ -131,8 +131,9 @@ class Witness:
     ledger: Ledger
     broken: Broken
     before: Snapshot | None = None
-    told: list[tuple[float, int]] = field(default_factory=list)
-    """When everything was killed (Unix seconds), and how many requests it hit."""
+    told: set[Send] = field(default_factory=set)
+    """What a status named as unresolved, before anything was sent again."""
+    kills: int = 0
 
     @property
     def run_id(self) -> str:
@@ -158,20 +159,20 @@ class Witness:
         self.before = now
         return now
 
-    def killed(self, at_unix_s: float, unresolved: int) -> int:
+    def killed(self, unresolved: int) -> int:
         """Everything was killed; a status told so many unresolved.
 
         Returns how many of them were not unresolved before: what this kill hit.
         """
         before = self.before.open if self.before else set()
         now = self.look()
-        hit = len(now.open - before)
-        self.told.append((at_unix_s, hit))
-        where = f"{self.run_folder.name}, kill {len(self.told)}"
+        self.told |= now.open
+        self.kills += 1
+        where = f"{self.run_folder.name}, kill {self.kills}"
         self.broken.unless(
             unresolved == len(now.open), f"{where}: told {unresolved}, are {now.open}"
         )
-        return hit
+        return len(now.open - before)
 
     def audit(self) -> int:
         """Compare both histories; returns how many answers were paid for in vain."""
@@ -206,16 +207,8 @@ class Witness:
         kept = vain - now.open_ever
         # A billed failure (cut body) is recorded as a failure, none is simulated here.
         self.broken.unless(not kept, f"{self.run_folder.name}: billed, not kept {kept}")
-        by_kill = collections.Counter(
-            self._kill_of(requests[send]["received_unix_s"]) for send in vain
+        untold = vain - self.told
+        self.broken.unless(
+            not untold, f"{self.run_folder.name}: paid in vain, never told {untold}"
         )
-        for kill, count in by_kill.items():
-            told = self.told[kill][1] if kill < len(self.told) else 0
-            self.broken.unless(
-                count <= told,
-                f"{self.run_folder.name}, kill {kill}: {count} in vain, {told} hit",
-            )
         return len(vain)
-
-    def _kill_of(self, received_unix_s: float) -> int:
-        return sum(at_unix_s < received_unix_s for at_unix_s, _ in self.told)

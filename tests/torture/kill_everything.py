@@ -27,10 +27,9 @@ class Kills:
             runs.finished(command)
             return
         command.kill_everything()
-        killed_unix_s = time.time()
-        self.hit.append(self._found(killed_unix_s) if runs.is_there() else 0)
+        self.hit.append(self._found() if runs.is_there() else 0)
 
-    def _found(self, killed_unix_s: float) -> int:
+    def _found(self) -> int:
         runs, name = self.runs, self.runs.name
         assert runs.witness
         heard_usd = runs.stage.heard_usd(name)
@@ -39,7 +38,7 @@ class Kills:
         runs.broken.unless(
             heard_usd <= recorded_usd, f"{name}: told {heard_usd}, has {recorded_usd}"
         )
-        hit = runs.witness.killed(killed_unix_s, status["requests"]["unresolved"])
+        hit = runs.witness.killed(status["requests"]["unresolved"])
         runs.broken.unless(hit <= runs.most, f"{name}: a kill hit {hit} requests")
         return hit
 

@@ -51,7 +51,7 @@ class Widows:
             silence = (killed_unix_s + _NO_NEW_SEND_S, time.time())
             self.silences.append((runs.witness.run_id, *silence))
         unresolved = runs.stage.status(runs.name)["requests"]["unresolved"]
-        hit = runs.witness.killed(killed_unix_s, unresolved)
+        hit = runs.witness.killed(unresolved)
         runs.broken.unless(hit == 0, f"{runs.name}: {hit} requests unresolved")
 
     def _resumed_meanwhile(self) -> bool:
