@@ -47,7 +47,10 @@ class RunLock:
         self._descriptor = _open(run_folder / _RUN_LOCK)
         if not _try_lock(self._descriptor, fcntl.LOCK_EX):
             os.close(self._descriptor)
-            raise RunLocked(_held_by(run_folder), "runner status, or runner stop")
+            name = run_folder.name
+            raise RunLocked(
+                _held_by(run_folder), f"runner status {name}, or runner stop {name}"
+            )
         self._write_owner(started_unix_s)
 
     def wait_for_orphans(self, run_folder: Path) -> None:

@@ -75,14 +75,17 @@ def find_run(state_dir: Path, name: str | None) -> Path:
             known = ", ".join(sorted(f.name for f in run_folders(state_dir)))
             raise RunNotFound(
                 f"there is no run {name} in {state_dir}",
-                f"there is: {known}" if known else "runner start ITEMS",
+                f"there is: {known}" if known else "runner start ITEMS, or --state-dir",
             )
         return folder
     folders = sorted(
         run_folders(state_dir), key=lambda f: (f / MANIFEST).stat().st_mtime
     )
     if not folders:
-        raise RunNotFound(f"there are no runs in {state_dir}", "runner start ITEMS")
+        raise RunNotFound(
+            f"there are no runs in {state_dir.absolute()}",
+            "runner start ITEMS, or --state-dir with the folder they are in",
+        )
     unfinished = [f for f in folders if _is_unfinished(f)]
     return (unfinished or folders)[-1]
 

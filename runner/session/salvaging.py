@@ -69,7 +69,10 @@ def salvage_run(run_folder: Path, *, on_progress: Progress | None = None) -> Sal
     both its index and its items, are lost.
     """
     if is_worked_on(run_folder):
-        raise RunLocked(f"run {run_folder.name} is being worked on", "runner stop")
+        raise RunLocked(
+            f"run {run_folder.name} is being worked on",
+            f"runner stop {run_folder.name}",
+        )
     manifest = Manifest.load(run_folder)
     state_dir = run_folder.parent
     with building(state_dir) as folder:
