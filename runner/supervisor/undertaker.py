@@ -1,9 +1,8 @@
-"""What follows from a worker's death: whose items those were, and who is to blame.
+"""What follows from a worker's death: its items are given back, set aside or failed.
 
-The dead shard is read before anything of it is handed out again. An item in whose
-company two workers died is set aside and asked again alone; a third death there
-fails it. Only a worker's death while the supervisor lives counts: when everything
-ends at once, no item is to blame.
+The dead shard is read before anything of it is handed out again. Which item may be to
+blame is told by `blame`. Only a worker's death while the supervisor lives counts: when
+everything ends at once, no item is to blame.
 
 Floor: the run.
 """
@@ -19,13 +18,11 @@ from runner.clock import Clock
 from runner.limiter import rebuild_slot
 from runner.protocols import Died
 from runner.records import OutcomeState, Stop, StopKind
+from runner.supervisor.blame import Blame
 from runner.supervisor.opened import OpenRun
 from runner.supervisor.slot import Slot
 from runner.worker.result import result_json
 
-DEATHS_TO_FAIL = 3
-DEATHS_TO_QUARANTINE = 2
-"""Before, others were in flight with it, and any of them may be to blame."""
 EARLY_DEATHS = 5
 """Deaths in a row before a worker recorded anything: something is wrong with all."""
 _RESTART_MOST_S = 30.0
@@ -39,7 +36,7 @@ class Undertaker:
     def __init__(self, run: OpenRun, clock: Clock) -> None:
         self._run = run
         self._clock = clock
-        self._strikes: collections.Counter[int] = collections.Counter()
+        self._blame = Blame(clock)
         self._early_deaths = 0
         self._unsettled: dict[int, Decimal] = {}
         self._blocked_by: str | None = None
@@ -49,7 +46,7 @@ class Undertaker:
 
     def saw_outcome(self, row: int) -> None:
         """Whatever died in its company, it was not this item's fault."""
-        self._strikes.pop(row, None)
+        self._blame.acquit(row)
         self._early_deaths = 0
 
     def owes(self, slot: int) -> bool:
@@ -94,6 +91,7 @@ class Undertaker:
         Returns:
             Why the run has to stop, if workers die again and again.
         """
+        is_spared = slot.is_ready and (self._is_quarantine(slot) or not slot.assigned)
         slot.is_alive = slot.is_ready = False
         slot.slowest, slot.blocked_by = (), None
         is_sudden = not death.is_clean and not draining
@@ -105,20 +103,22 @@ class Undertaker:
         try:
             slot.rest(reader.totals())
             if is_sudden:
-                self._blame(slot, reader)
+                self._suspect(slot, reader)
             for row in sorted(slot.assigned):
                 if self._is_settled(slot, row, reader, death):
                     finish(slot, row)
         finally:
             reader.close()
         self._unsettled[slot.number] = slot.totals.committed_usd
-        return self._plan_restart(slot, death) if is_sudden else None
+        return (
+            self._plan_restart(slot, death, is_spared=is_spared) if is_sudden else None
+        )
 
-    def _blame(self, slot: Slot, reader: ShardReader) -> None:
-        """A strike for each item that was at work, as far as its traces tell.
+    def _suspect(self, slot: Slot, reader: ShardReader) -> None:
+        """All that it had not finished.
 
-        One that kills before its first send, or while a reply of another slot is
-        judged, leaves none there: then all are suspects, and being alone tells.
+        What kills before its first send, or while a reply of another slot is judged,
+        leaves no trace in this shard.
         """
         numbers = {row: self._run.index.number(row) for row in slot.assigned}
         unfinished = [
@@ -126,8 +126,10 @@ class Undertaker:
             for row, number in numbers.items()
             if not self._run.is_finished_by(number, reader.outcome(number))
         ]
-        at_work = [row for row in unfinished if reader.attempts(numbers[row])]
-        self._strikes.update(at_work or unfinished)
+        self._blame.died(unfinished, alone=self._is_quarantine(slot))
+
+    def _is_quarantine(self, slot: Slot) -> bool:
+        return slot.number > self._run.concurrency.workers
 
     def _is_settled(
         self, slot: Slot, row: int, reader: ShardReader, death: Died
@@ -137,10 +139,10 @@ class Undertaker:
         if self._run.is_finished_by(number, reader.outcome(number)):
             return True
         slot.assigned.discard(row)
-        if self._strikes[row] >= DEATHS_TO_FAIL:
+        if self._blame.is_convicted(row):
             self._fail(row, death)
             return True
-        if self._strikes[row] >= DEATHS_TO_QUARANTINE:
+        if self._blame.is_to_set_aside(row, len(self.suspects)):
             self._run.backlog.set_aside(row)
             self.suspects.append(row)
         else:
@@ -149,7 +151,8 @@ class Undertaker:
 
     def _fail(self, row: int, death: Died) -> None:
         """Record a poison item; it takes no more workers with it."""
-        _log.warning("row %d is failed: %d deaths", row, self._strikes[row])
+        deaths = self._blame.convict(row)
+        _log.warning("row %d is failed: %d deaths", row, deaths)
         item = self._run.items.read(row)
         history = self._run.backlog.history(row)
         outcome = Outcome(
@@ -164,15 +167,21 @@ class Undertaker:
             invalid_answers_usd=history.invalid_usd,
             told_invalid_answers=history.told_invalid_answers,
             told_invalid_usd=history.told_invalid_usd,
-            reason=f"its worker died {self._strikes[row]} times ({death.why})",
+            reason=f"its worker died {deaths} times ({death.why})",
             finished_unix_s=round(self._clock.unix_s(), 3),
         )
         result = result_json(outcome, None, None, None, history)
         self._run.record(outcome, result, history.replaces)
 
-    def _plan_restart(self, slot: Slot, death: Died) -> Stop | None:
-        """At once for a worker that recorded anything, else after 1, 3, 7 ... s."""
-        if slot.recorded:
+    def _plan_restart(self, slot: Slot, death: Died, *, is_spared: bool) -> Stop | None:
+        """At once for a worker that recorded anything, else after 1, 3, 7 ... s.
+
+        At once also after a death over nothing, or over a lone suspect: it shows that
+        workers can start, and a suspect can die only so often.
+        """
+        if is_spared:
+            self._early_deaths = 0
+        if slot.recorded or is_spared:
             slot.failed_starts = 0
         else:
             slot.failed_starts += 1

@@ -291,10 +291,25 @@ MUTANTS = (
     _one(
         "poison counted on the supervisor's death",
         "supervisor/undertaker.py",
-        "        if self._strikes[row] >= DEATHS_TO_FAIL:\n",
+        "        if self._blame.is_convicted(row):\n",
         "        past = self._run.backlog.history(row).unresolved\n"
-        "        if self._strikes[row] + 2 * len(past) >= DEATHS_TO_FAIL:\n",
+        "        if self._blame.is_convicted(row) or len(past) >= 2:\n",
         *_DEATHS,
+    ),
+    _one(
+        "an item failed for deaths from outside",
+        "supervisor/blame.py",
+        "        if self._is_storm() or self._others_die(row):\n",
+        "        if False:\n",
+        "supervisor",
+    ),
+    _one(
+        "only what left a trace in the shard is a suspect",
+        "supervisor/undertaker.py",
+        "        self._blame.died(unfinished, alone",
+        "        traced = [row for row in unfinished if reader.attempts(numbers[row])]\n"
+        "        self._blame.died(traced or unfinished, alone",
+        "supervisor",
     ),
     _one(
         "export without fsync",

@@ -31,6 +31,10 @@ class Script:
     """A killer kills before its request is begun."""
     settles_first: bool = False
     """A killer's reply is on disk before it kills."""
+    begins_at_once: bool = False
+    """All items of a worker are at work from the start, as with many threads."""
+    struck: Callable[[Sequence[int]], int | None] = lambda _slots: None
+    """Which of these slots somebody outside kills at the next poll."""
     never_ready: bool = False
     """Workers die before they say ready."""
     says: Callable[[int], JsonObject] = lambda _row: {}
@@ -71,6 +75,8 @@ class ScriptedEngine:
             for row in order["rows"]:
                 stored = order["histories"].get(str(row))
                 history = History.from_json(stored) if stored else History()
+                if self.script.begins_at_once and not history.unjudged:
+                    worker.begun[row] = worker.begin(row, history)
                 worker.queue.append((row, history))
                 self.histories[row] = history
             return
@@ -79,6 +85,8 @@ class ScriptedEngine:
     def poll(self, _timeout_s: float) -> Sequence[Event]:
         """One item of each worker is walked; that takes half a second."""
         self._clock.now_s += 0.5
+        if (slot := self.script.struck(list(self._workers))) is not None:
+            self.kill(slot)
         for slot, worker in list(self._workers.items()):
             if worker.queue:
                 self._walk(slot, worker)
@@ -105,7 +113,7 @@ class ScriptedEngine:
         ):
             self._end(slot, Died(slot, "killed by SIGSEGV", is_clean=False))
             return
-        attempt = worker.begin(row, history)
+        attempt = worker.begun.pop(row, None) or worker.begin(row, history)
         self.sent.append((row, attempt.attempt))
         if row in self.script.killers:
             if self.script.settles_first:
@@ -128,6 +136,7 @@ class _Worker:
         self.shard = Shard(settings.run_folder, settings.slot)
         self.index = ItemIndex.open(settings.run_folder / INDEX)
         self.queue: deque[tuple[int, History]] = deque()
+        self.begun: dict[int, Attempt] = {}
 
     def begin(self, row: int, history: History) -> Attempt:
         ref = self.index.ref(row)
@@ -189,5 +198,14 @@ class _Worker:
             "notes": [],
             "blocked_by": None,
             "slowest": [],
+            "load": {
+                "under_way": 0,
+                "waiting": 0,
+                "finished": 1,
+                "took_s": 0.1,
+                "fastest_s": 0.1,
+                "throttled": 0,
+                "failed": 0,
+            },
             **more,
         }

@@ -1,8 +1,10 @@
 """Workers die; the supervisor reads their shards and goes on."""
 
 import contextlib
+import itertools
 import json
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -148,6 +150,46 @@ def test_an_item_that_kills_outside_its_request_is_found_as_well(
     assert found[5] is OutcomeState.FAILED
     assert found.count(OutcomeState.VALID) == 11
     assert len(engine.started) <= 12
+
+
+def test_an_item_that_kills_when_judged_is_found_among_others_at_work(
+    run_folder: Path, clock: FakeClock
+) -> None:
+    """Its reply lies in another worker's shard, theirs are begun where it kills."""
+    script = Script(killers={5}, settles_first=True, begins_at_once=True)
+    engine = supervise(run_folder, clock, script)[1]
+
+    found = states(run_folder, clock)
+    assert engine.asked.count(5) == 3
+    assert found[5] is OutcomeState.FAILED
+    assert found.count(OutcomeState.VALID) == 11
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whoever_kills_workers_from_outside_makes_no_item_fail(
+    run_folder: Path, clock: FakeClock, seed: int
+) -> None:
+    """One of them every second; what kills by itself is failed all the same.
+
+    The first deaths are in company: three deaths of one item, the last of them alone,
+    prove something as long as no others are known.
+    """
+    draw = random.Random(seed)
+    kills = itertools.count()
+
+    def struck(slots: Sequence[int]) -> int | None:
+        if draw.random() < 0.5:
+            return None
+        in_company = [slot for slot in slots if slot <= 2]
+        among = in_company if next(kills) < 4 else slots
+        return draw.choice(among) if among else None
+
+    stop, _, _ = supervise(run_folder, clock, Script(killers={9}, struck=struck))
+
+    found = states(run_folder, clock)
+    assert stop is None
+    assert found[9] is OutcomeState.FAILED
+    assert found.count(OutcomeState.VALID) == 11
 
 
 def test_a_shard_that_an_older_manifest_does_not_list_is_refused(

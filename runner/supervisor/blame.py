@@ -1,0 +1,97 @@
+"""Which item kills its workers: by whom it died with, and what else was dying then.
+
+Being at work in a dying worker proves nothing, dying alone proves something: then it
+was that item or somebody outside, like a kernel short of memory. Whether outside hands
+are at work is known from deaths that no item can have caused.
+
+Floor: the run. Pure.
+"""
+
+import collections
+from collections.abc import Iterable
+
+from runner.clock import Clock
+
+_STORM_S = 60.0
+
+
+class Blame:
+    """The deaths that are not yet explained, and each item's share of them.
+
+    A strike is a death in whose company an item was unfinished; its outcome wipes out
+    all of them. A death whose items all got their outcome was nobody's fault.
+    """
+
+    DEATHS_TO_FAIL = 3
+    DEATHS_TO_SET_ASIDE = 2
+    """Before, others were at work with it, and any of them may be to blame."""
+    LONE_DEATHS_TO_FAIL_IN_A_STORM = 12
+    """With one worker of nine killed a second, an innocent item of 2.5 s meets a death
+    in one of four tries: 12 in a row in one of 16 million."""
+    DEATHS_TO_SET_ASIDE_IN_A_STORM = 3
+    DEATHS_TO_SET_ASIDE_IN_A_QUEUE = 6
+    """While that many suspects wait in a storm: they are asked one at a time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._strikes: collections.Counter[int] = collections.Counter()
+        self._unexplained: list[set[int]] = []
+        self._lone: collections.Counter[int] = collections.Counter()
+        self._outside_s: float | None = None
+        """When it last came out that a death was nobody's fault."""
+
+    def died(self, suspects: Iterable[int], *, alone: bool) -> None:
+        """A worker died over these unfinished rows; `alone`: in quarantine."""
+        rows = set(suspects)
+        if not rows:
+            self._outside_s = self._clock.monotonic_s()
+            return
+        self._strikes.update(rows)
+        self._unexplained.append(rows)
+        if alone:
+            self._lone.update(rows)
+
+    def acquit(self, row: int) -> None:
+        """It has its outcome: whatever died in its company, it was not its fault."""
+        if not self._strikes.pop(row, 0):
+            return
+        self._lone.pop(row, None)
+        for death in self._unexplained:
+            death.discard(row)
+        if not all(self._unexplained):
+            self._outside_s = self._clock.monotonic_s()
+            self._unexplained = [death for death in self._unexplained if death]
+
+    def convict(self, row: int) -> int:
+        """It killed them all; how many."""
+        self._lone.pop(row, None)
+        self._unexplained = [death for death in self._unexplained if row not in death]
+        return self._strikes.pop(row, 0)
+
+    def is_to_set_aside(self, row: int, waiting: int) -> bool:
+        """Whether it is asked alone from now on, while so many wait for that."""
+        if self._lone[row]:
+            return True
+        if not self._is_storm():
+            return self._strikes[row] >= self.DEATHS_TO_SET_ASIDE
+        enough = self.DEATHS_TO_SET_ASIDE_IN_A_STORM
+        if waiting >= self.DEATHS_TO_SET_ASIDE_IN_A_QUEUE:
+            enough = self.DEATHS_TO_SET_ASIDE_IN_A_QUEUE
+        return self._strikes[row] >= enough
+
+    def is_convicted(self, row: int) -> bool:
+        """Whether so many deaths, the last one alone, can only be its own fault."""
+        if self._is_storm() or self._others_die(row):
+            return self._lone[row] >= self.LONE_DEATHS_TO_FAIL_IN_A_STORM
+        return self._lone[row] > 0 and self._strikes[row] >= self.DEATHS_TO_FAIL
+
+    def _is_storm(self) -> bool:
+        """Whether workers are killed from outside, as far as that is proved."""
+        if self._outside_s is None:
+            return False
+        return self._clock.monotonic_s() - self._outside_s < _STORM_S
+
+    def _others_die(self, row: int) -> bool:
+        """Whether there are deaths that neither it nor another lone killer explains."""
+        killers = self._lone.keys() | {row}
+        return any(killers.isdisjoint(death) for death in self._unexplained)
