@@ -2,6 +2,7 @@
 
     loop       the supervisor: starts, feeds, watches, buries workers; drains
     slot       one worker as seen   undertaker  what follows from a death
+    blame      which item kills its workers, if any does
     opened     the run it holds: lock, shards, limiter
     backlog    which items are left       guards       when going on burns money
     pulse      rates and time left        heartbeat    the last sign of life
