@@ -97,9 +97,10 @@ class Pacing:
     rpm: PerMinute | None = None
     tpm: PerMinute | None = None
     workers: Workers | None = None
-    """Worker processes; None: one for each core, at least 2 and at most 8."""
+    """Worker processes at most; None: as many as are needed, up to 8. With `threads`,
+    so many; None then means one for each core, at least 2 and at most 8."""
     threads: Threads | None = None
-    """Calls in flight per worker; None: 16."""
+    """Calls in flight per worker; None: found while the run works, see the governor."""
     max_requests: Tries = 4
     """Answers an item may get until one is valid."""
     max_failures: Tries = 6

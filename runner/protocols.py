@@ -23,6 +23,9 @@ class WorkerSettings:
     run_id: str
     slot: int
     threads: int
+    """Calls under way at most, ever."""
+    allowed: int
+    """Calls under way at most, to begin with; orders change it."""
     key_cell: Path
     """The limiter's cell of this key, shared with other runs."""
     config: RunConfig

@@ -395,6 +395,8 @@ class RunStatus:
     unresolved: int
     """Open attempts whose process is gone."""
     in_flight: int
+    in_flight_target: int | None = None
+    """How many may be in flight now: as told, or as found so far."""
     requests_per_minute: float | None
     tokens_per_minute: float | None
     pace: Pace = field(default_factory=Pace)
@@ -449,6 +451,7 @@ class RunStatus:
                 "tpm_limit": self.pace.tpm_limit,
             },
             "in_flight": self.in_flight,
+            "in_flight_target": self.in_flight_target,
             "waiting_for": self.pace.waiting_for,
             "slowest": [dataclasses.asdict(item) for item in self.slowest],
             "eta_s": self.eta_s,

@@ -47,13 +47,16 @@ class RescueFile:
         self._failure: OSError | None = None
         try:
             self._descriptor = open_private(self._path)
-            self._set_aside(size_bytes)
+            self._begin(size_bytes)
         except OSError as error:
-            raise StoreError(
-                f"cannot set {size_bytes} bytes of the disk aside in {self._path}:"
-                f" {error.strerror}",
-                "make room, then `runner resume`",
-            ) from error
+            raise self._no_room(size_bytes, error) from error
+
+    def set_aside(self, size_bytes: int) -> None:
+        """Set aside so many bytes in all, if that is more; StoreError without room."""
+        try:
+            self._allocate(size_bytes)
+        except OSError as error:
+            raise self._no_room(size_bytes, error) from error
 
     def keep(self, key: str, record: bytes) -> None:
         """Put one sealed record on disk; StoreError if that is not possible either."""
@@ -80,18 +83,28 @@ class RescueFile:
         if not self._end:
             self._path.unlink(missing_ok=True)
 
-    def _set_aside(self, size_bytes: int) -> None:
+    def _begin(self, size_bytes: int) -> None:
         try:
             os.ftruncate(self._descriptor, self._end)
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(self._descriptor, 0, self._end + size_bytes)
-            else:  # macOS
-                self._write(bytes(size_bytes), self._end)
-            os.fsync(self._descriptor)
+            self._allocate(size_bytes)
             sync_folder(self._path.parent)
         except OSError:
             self.close()
             raise
+
+    def _allocate(self, size_bytes: int) -> None:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(self._descriptor, 0, self._end + size_bytes)
+        else:  # macOS
+            self._write(bytes(size_bytes), self._end)
+        os.fsync(self._descriptor)
+
+    def _no_room(self, size_bytes: int, error: OSError) -> StoreError:
+        return StoreError(
+            f"cannot set {size_bytes} bytes of the disk aside in {self._path}:"
+            f" {error.strerror}",
+            "make room, then `runner resume`",
+        )
 
     def _announce(self, head: bytes) -> None:
         """Write the head; when that fails nobody knows whether it is on disk."""

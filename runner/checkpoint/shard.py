@@ -150,6 +150,12 @@ class Shard:
         """Put a fact beside the records (sessions); waits for the disk."""
         self._committer.write(key, seal(key, fields), {})
 
+    def set_aside(self, rescue_bytes: int) -> None:
+        """Set more of the disk aside: more will be in flight. StoreError."""
+        with self._lock:
+            if self._rescue and not self._is_closed:
+                self._rescue.set_aside(rescue_bytes)
+
     def close(self) -> None:
         """Commit what waits and close."""
         self._committer.close()

@@ -23,7 +23,6 @@ from runner.config import (
     WORKERS,
     Pacing,
 )
-from runner.supervisor.concurrency import DEFAULT_THREADS
 
 _PACING = Pacing()
 
@@ -49,7 +48,7 @@ class HowFast:
             "N",
             "processes",
             whole("--workers", WORKERS),
-            default="one a core, 2 to 8",
+            default="as needed, up to 8",
         ),
     ] = None
     threads: Annotated[
@@ -59,7 +58,7 @@ class HowFast:
             "N",
             "calls in flight per worker",
             whole("--threads", THREADS),
-            default=str(DEFAULT_THREADS),
+            default="found",
         ),
     ] = None
 

@@ -138,6 +138,14 @@ def slowest_words(status: RunStatus) -> str | None:
     return ", ".join(words) or None
 
 
+def in_flight_words(status: RunStatus) -> str:
+    """Requests under way, and how many there may be now."""
+    words = count(status.in_flight, "request")
+    if status.in_flight_target is None:
+        return words
+    return f"{words}, of at most {count(status.in_flight_target)} now"
+
+
 def left_fact(status: RunStatus) -> Fact:
     """How long it will take; never a guess where nothing is known."""
     if status.state is RunState.DRAINING:
@@ -171,7 +179,7 @@ def _unresolved(status: RunStatus) -> Iterator[Fact]:
 def _at_work(status: RunStatus) -> Iterator[Fact]:
     if speed := speed_words(status):
         yield Fact("speed", speed)
-    yield Fact("in flight", count(status.in_flight, "request"))
+    yield Fact("in flight", in_flight_words(status))
     waiting, slowest = waiting_words(status.pace), slowest_words(status)
     if waiting and status.state is RunState.RUNNING:
         yield Fact("waiting", waiting, "careful")

@@ -7,7 +7,9 @@
     backlog    which items are left       guards       when going on burns money
     pulse      rates and time left        heartbeat    the last sign of life
     signals    Ctrl-C, SIGTERM            stop_request  `runner stop`
-    concurrency  how many workers and threads
+    concurrency  how many workers and threads there may be
+    governor   how many calls should be under way: found from what is seen
+    staffing   that, shared out over workers
 
 Floor: the run. Knows engines only by their protocol.
 """

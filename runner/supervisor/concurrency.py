@@ -1,38 +1,89 @@
-"""How many workers and threads a run gets.
+"""How many workers and calls under way a run gets: as told, or as much as there may be.
 
 Floor: the run. Pure, but for what the machine says of itself.
 """
 
+import math
 import os
 import resource
 from dataclasses import dataclass
+from pathlib import Path
 
 from runner.config import Pacing
 from runner.errors import UsageError
+from runner.supervisor.governor import FIRST, MOST
 
-DEFAULT_THREADS = 16
+MOST_THREADS = 256
+"""In one worker: beyond, its threads wait for each other more than for answers."""
 _FEWEST_WORKERS, _MOST_WORKERS = 2, 8
+_THREADS_WORTH_A_WORKER = 32
+_FULL = 0.75
+"""Of what its workers may have under way a run needs another one from here on: that
+takes a second to start."""
 # Pipe, lock, cells, items, database and WAL, standard streams: 20 seen per worker,
 # and one connection for each thread.
 _DESCRIPTORS_BESIDE_CONNECTIONS = 32
 _DESCRIPTORS_PER_WORKER_HERE = 4
+_BYTES_A_CALL = 1 << 20
+"""Of memory, thread, connection, item and answers on their way to the disk."""
+_BYTES_A_WORKER = 128 << 20
+_MEMORY_SHARE = 2
+"""Half of what there is: others live here too."""
+_CGROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concurrency:
-    """Calls in flight at most: workers x threads."""
+    """What workers and threads a run may have; the workers' calls are under way."""
 
     workers: int
+    """At most."""
     threads: int
+    """Of one worker, at most."""
+    most: int
+    """Calls under way at most, over all workers."""
+    first: int | None = None
+    """Calls under way at first, when their number is to be found; None: it is told."""
+    usual_workers: int = 1
+    """More only where these may not have as many calls under way as are wanted."""
+
+    def workers_for(self, calls: int) -> int:
+        """Workers that so many calls need: one process is enough for a few."""
+        if self.first is None:
+            return self.workers
+        for_speed = min(self.usual_workers, -(-calls // _THREADS_WORTH_A_WORKER))
+        for_room = math.ceil(calls / (_FULL * self.threads))
+        return max(1, min(self.workers, max(for_speed, for_room)))
 
 
 def concurrency_for(pacing: Pacing, items: int) -> Concurrency:
-    """As told, else one worker a core; never more than there are items."""
-    cores = os.cpu_count() or 1
-    workers = pacing.workers or min(_MOST_WORKERS, max(_FEWEST_WORKERS, cores))
-    threads = pacing.threads or DEFAULT_THREADS
+    """As told; what is not told is found, within what machine and items allow."""
+    usual = min(_MOST_WORKERS, max(_FEWEST_WORKERS, os.cpu_count() or 1))
+    if pacing.threads is not None:
+        workers = max(1, min(pacing.workers or usual, items))
+        threads = max(1, min(pacing.threads, items))
+        return Concurrency(workers=workers, threads=threads, most=workers * threads)
+    memory_bytes = _memory_bytes() // _MEMORY_SHARE
+    threads = max(1, min(MOST_THREADS, _most_connections()))
+    if pacing.workers is None:
+        room = max(1, memory_bytes // _BYTES_A_WORKER)
+        usual = min(usual, room)
+        # More than one a core only where one may not have enough calls under way.
+        workers = min(_MOST_WORKERS, room, max(usual, math.ceil(MOST / threads)))
+    else:
+        usual = workers = pacing.workers
+    workers = max(1, min(workers, items))
+    fits = max(FIRST, memory_bytes // _BYTES_A_CALL)
+    most = min(MOST, fits, workers * threads, items)
     return Concurrency(
-        workers=max(1, min(workers, items)), threads=max(1, min(threads, items))
+        workers=workers,
+        threads=threads,
+        most=max(1, most),
+        first=max(1, min(FIRST, most)),
+        usual_workers=min(usual, workers),
     )
 
 
@@ -56,3 +107,25 @@ def check_descriptors(concurrency: Concurrency) -> None:
             "raise it with `ulimit -n`, or use fewer --threads and more --workers",
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def _most_connections() -> int:
+    """Connections that the open files of one process are enough for."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY:
+        return MOST_THREADS
+    return hard - 2 * _DESCRIPTORS_BESIDE_CONNECTIONS
+
+
+def _memory_bytes() -> int:
+    """What this machine has, or the container that we are in."""
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in _CGROUP_LIMITS:
+        try:
+            limit = path.read_text(encoding="ascii").strip()
+        except OSError:
+            # No such cgroup, or no cgroups: nothing is limited by it.
+            continue
+        if limit.isdecimal():
+            found.append(int(limit))
+    return min(found)

@@ -83,6 +83,7 @@ def read_status(run_folder: Path) -> RunStatus:
         totals=totals,
         unresolved=unresolved,
         in_flight=totals.open - unresolved,
+        in_flight_target=beat.get("in_flight_target") if is_alive else None,
         requests_per_minute=rate.get("requests_per_minute"),
         tokens_per_minute=rate.get("tokens_per_minute"),
         pace=Pace(**beat["pace"]) if is_alive and beat else Pace(),

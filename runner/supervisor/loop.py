@@ -11,8 +11,7 @@ import dataclasses
 import logging
 import math
 import shutil
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 from runner.clock import Clock
 from runner.errors import RunnerError
@@ -28,14 +27,16 @@ from runner.records import (
     Totals,
 )
 from runner.run_folder import SUPERVISOR_SLOT
-from runner.supervisor.backlog import Assignment, Backlog
+from runner.supervisor.backlog import Backlog
 from runner.supervisor.guards import Guards
+from runner.supervisor.handout import Handout
 from runner.supervisor.heartbeat import write_heartbeat
 from runner.supervisor.opened import OpenRun
 from runner.supervisor.pulse import Pulse
 from runner.supervisor.signals import Signals
 from runner.supervisor.slot import Slot
-from runner.supervisor.stop_request import take_stop_request
+from runner.supervisor.staffing import Staffing, allowed_per_s
+from runner.supervisor.stops import disk_stop, stop_by, stop_of
 from runner.supervisor.undertaker import Undertaker
 
 TICK_S = 0.1
@@ -64,6 +65,8 @@ class Supervisor:
         self._signals = signals
         self._on_status = on_status
         self._backlog: Backlog = run.backlog
+        self._handout = Handout(run.backlog, engine)
+        self._staffing = Staffing(run.concurrency, clock.monotonic_s())
         self._undertaker = Undertaker(run, clock)
         self._resting = run.totals_by_slot
         self._slots: dict[int, Slot] = {}
@@ -83,8 +86,7 @@ class Supervisor:
         """Until every item has an outcome (None), or the run stops early."""
         if not len(self._backlog):
             return None
-        for number in range(1, self._run.concurrency.workers + 1):
-            self._start(number, self._run.concurrency.threads)
+        self._staff()
         self._beat(RunState.RUNNING)
         while not self._is_over():
             self._turn()
@@ -111,6 +113,7 @@ class Supervisor:
             totals=totals,
             unresolved=max(0, totals.open - in_flight),
             in_flight=in_flight,
+            in_flight_target=self._staffing.target if is_running else None,
             requests_per_minute=self._pulse.requests_per_minute,
             tokens_per_minute=self._pulse.tokens_per_minute,
             pace=self._pace(),
@@ -155,13 +158,15 @@ class Supervisor:
             case "progress":
                 self._progress(slot, message)
             case "stop":
-                self._stop_for(_stop_of(message))
+                self._stop_for(stop_of(message))
             case "crash":
                 raise WorkerBug(message["traceback"])
 
     def _progress(self, slot: Slot, message: JsonObject) -> None:
         slot.totals = Totals.from_json(message["totals"])
         slot.blocked_by = message["blocked_by"]
+        slot.is_asked_back = False
+        self._staffing.heard(slot, message["load"])
         for note in message["notes"]:
             _log.warning("worker %d %s", slot.number, note)
         slot.slowest = tuple(
@@ -178,7 +183,7 @@ class Supervisor:
         done, refusals = len(message["done"]), message["rejected"]
         self._stop_for(self._guards.saw_outcomes(done, refusals))
         for stop in message["stops"]:
-            self._stop_for(_stop_of(stop))
+            self._stop_for(stop_of(stop))
         for trace in message["crashes"]:
             raise WorkerBug(trace)
 
@@ -197,7 +202,14 @@ class Supervisor:
 
     # Starting, feeding, stopping
 
-    def _start(self, number: int, threads: int) -> None:
+    def _staff(self) -> None:
+        """Start what workers are wanted beside those there are."""
+        for number in range(1, self._staffing.workers(len(self._backlog)) + 1):
+            if number not in self._slots:
+                threads = self._staffing.share(number - 1, number)
+                self._start(number, threads, self._staffing.most_threads())
+
+    def _start(self, number: int, threads: int, most_threads: int) -> None:
         self._run.make_shard(number)
         known = self._slots.get(number)
         totals = known.totals if known else self._resting.pop(number, Totals())
@@ -211,38 +223,52 @@ class Supervisor:
             run_folder=self._run.folder,
             run_id=self._run.manifest.run_id,
             slot=number,
-            threads=threads,
+            threads=most_threads,
+            allowed=threads,
             key_cell=self._run.place.key_cell,
             config=self._run.config,
             task_digest=self._run.task_digest,
         )
         self._engine.start(settings, self._run.api_key)
-        _log.info("worker %d starts with %d threads", number, threads)
+        _log.info("worker %d starts, at first with %d threads", number, threads)
 
     def _feed(self) -> None:
         now_s = self._clock.monotonic_s()
         self._undertaker.settle()
-        quarantine = self._run.concurrency.workers + 1
+        quarantine = self._staffing.quarantine
         for slot in list(self._slots.values()):
             is_settled = not self._undertaker.owes(slot.number)
             is_needed = slot.number != quarantine or self._undertaker.suspects
             is_due = is_needed and is_settled and now_s >= slot.restart_at_s
             if not slot.is_alive and is_due:
-                self._start(slot.number, slot.threads)
+                is_alone = slot.number == quarantine
+                most = 1 if is_alone else self._staffing.most_threads()
+                self._start(slot.number, slot.threads, most)
         self._feed_suspect(quarantine)
-        workers = [
-            s for s in self._slots.values() if s.is_ready and s.number != quarantine
-        ]
-        for slot in workers:
-            self._give(slot, self._backlog.take(self._share(slot, len(workers))))
+        self._adapt(now_s)
+        workers = self._workers()
+        self._handout.hand_out(workers, self._still_wanted())
         if self.is_finished:
             self._drain()
 
-    def _share(self, slot: Slot, workers: int) -> int:
-        """Items to hand out now: near the end, nobody hoards what others could do."""
-        room = slot.most_assigned - len(slot.assigned)
-        fair = math.ceil(len(self._backlog) / workers)
-        return max(0, min(room, fair, self._still_wanted()))
+    def _adapt(self, now_s: float) -> None:
+        """Find out how many calls should be under way; have as many callers."""
+        if not self._staffing.is_due(now_s):
+            return
+        per_s = allowed_per_s(self._run.limiter.pace(), self.totals())
+        left = len(self._backlog)
+        self._staffing.look(self._workers(), per_s, now_s, left=left)
+        if left:
+            self._staff()
+        workers = self._workers()
+        for place, slot in enumerate(workers):
+            self._handout.allow(slot, self._staffing.share(place, len(workers)))
+
+    def _workers(self) -> list[Slot]:
+        """Those that can be given items."""
+        quarantine = self._staffing.quarantine
+        slots = self._slots.values()
+        return [slot for slot in slots if slot.is_ready and slot.number != quarantine]
 
     def _still_wanted(self) -> int:
         limit = self._run.config.pacing.limit
@@ -262,20 +288,10 @@ class Supervisor:
             return
         slot = self._slots.get(quarantine)
         if slot is None:
-            self._start(quarantine, 1)
+            self._start(quarantine, 1, 1)
         elif slot.is_ready and not slot.assigned:
             row = suspects.popleft()
-            self._give(slot, [self._backlog.take_aside(row)])
-
-    def _give(self, slot: Slot, assignments: Sequence[Assignment]) -> None:
-        if not assignments:
-            return
-        slot.assigned.update(a.row for a in assignments)
-        histories = {str(a.row): a.history.to_json() for a in assignments if a.history}
-        rows = [a.row for a in assignments]
-        self._engine.send(
-            slot.number, {"do": "work", "rows": rows, "histories": histories}
-        )
+            self._handout.give(slot, [self._backlog.take_aside(row)])
 
     def _stop_for(self, stop: Stop | None) -> None:
         """The first reason is the one that is told."""
@@ -307,7 +323,7 @@ class Supervisor:
             if slot.is_alive and slot.silent_s > limit_s:
                 self._engine.kill(slot.number)
         if self._signals.drain and not self._draining:
-            self._stop_for(_stop_by(self._signals.drain, self._run.folder))
+            self._stop_for(stop_by(self._signals.drain, self._run.folder))
         if self._signals.abandon and not self._abandoned:
             self._abandoned = True
             self._abandoned_s = now_s
@@ -336,7 +352,7 @@ class Supervisor:
             write_heartbeat(self._run.folder, status)
         except OSError as error:
             # What cannot hold a sign of life cannot hold an answer.
-            self._stop_for(_disk_stop(f"the heartbeat cannot be written: {error}"))
+            self._stop_for(disk_stop(f"the heartbeat cannot be written: {error}"))
         self._on_status(status)
 
     def _check_disk(self) -> None:
@@ -344,7 +360,7 @@ class Supervisor:
         keep = self._run.min_free_bytes(usage.total)
         if usage.free < keep:
             self._stop_for(
-                _disk_stop(
+                disk_stop(
                     f"the disk of {self._run.folder} has {usage.free >> 20} MiB left,"
                     f" less than the {keep >> 20} MiB to keep free"
                 )
@@ -372,24 +388,3 @@ class Supervisor:
 
 class WorkerBug(RunnerError):
     """A worker met a bug of ours; the message is its traceback."""
-
-
-def _stop_of(stored: JsonObject) -> Stop:
-    return Stop(
-        kind=StopKind(stored["kind"]), message=stored["message"], hint=stored["hint"]
-    )
-
-
-def _disk_stop(message: str) -> Stop:
-    return Stop(
-        kind=StopKind.DISK,
-        message=message,
-        hint="make room (or lower --min-free), then `runner resume`",
-    )
-
-
-def _stop_by(kind: StopKind, run_folder: Path) -> Stop:
-    said = "Ctrl-C" if kind is StopKind.INTERRUPTED else "SIGTERM"
-    if kind is StopKind.TERMINATED and take_stop_request(run_folder):
-        said = "`runner stop`"
-    return Stop(kind=kind, message=f"stopped by {said}")

@@ -168,8 +168,8 @@ class OpenRun:
         self._session: JsonObject = {
             "session": len(self._reader.sessions()) + 1,
             "started_unix_s": round(self.started_unix_s, 3),
-            "workers": concurrency.workers,
-            "threads": concurrency.threads,
+            "workers": concurrency.workers if concurrency.first is None else None,
+            "threads": concurrency.threads if concurrency.first is None else None,
             "rpm": pacing.rpm,
             "tpm": pacing.tpm,
             "totals_before": totals.to_json(),

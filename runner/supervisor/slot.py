@@ -3,9 +3,13 @@
 Floor: the run.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from runner.records import SlowItem, Totals
+
+_AHEAD_S = 0.3
+"""News and orders take two ticks of each side."""
 
 
 @dataclass(slots=True)
@@ -14,11 +18,20 @@ class Slot:
 
     number: int
     threads: int
+    """Callers it may have now."""
     totals: Totals
     assigned: set[int] = field(default_factory=set)
     slowest: tuple[SlowItem, ...] = ()
     blocked_by: str | None = None
     """Who keeps it from the limiter's cells, in words."""
+    under_way: int = 0
+    """Calls, from permit to recorded reply; as it says."""
+    waiting: int = 0
+    """Callers that wait for a permit."""
+    is_asked_back: bool = False
+    """It was told to give items back, and has not answered."""
+    per_s: float = 0.0
+    """Items it finishes in a second."""
     is_ready: bool = False
     is_alive: bool = True
     silent_s: float = 0.0
@@ -47,7 +60,20 @@ class Slot:
     @property
     def most_assigned(self) -> int:
         """Enough that no thread waits for work, little enough to lose little."""
-        return self.threads + max(2, self.threads // 4)
+        if not self.threads:
+            return 0
+        spare = max(2, self.threads // 4, math.ceil(self.per_s * _AHEAD_S))
+        return self.threads + spare
+
+    @property
+    def idle(self) -> int:
+        """Callers without an item."""
+        return max(0, self.threads - len(self.assigned))
+
+    @property
+    def queued(self) -> int:
+        """Items that no caller has begun."""
+        return max(0, len(self.assigned) - self.threads)
 
 
 def held_by_none(totals: Totals) -> int:

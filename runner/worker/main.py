@@ -92,6 +92,7 @@ class Worker:
         self._channel = channel
         self._clock = clock
         self._threads_most = settings.threads
+        self._allowed = self._busy = 0
         self._threads: list[threading.Thread] = []
         self._queue: collections.deque[tuple[int, History | Walk]] = collections.deque()
         self._queued = threading.Condition()
@@ -101,7 +102,9 @@ class Worker:
         self._tools = _open_tools(
             settings, api_key, clock, self._stop, opened, lambda: bool(self._queue)
         )
-        self._outbox = Outbox(self._tools.shard, self._stop)
+        self._outbox = Outbox(self._tools.shard, self._stop, self._tools.meter)
+        self._set_aside_for = settings.allowed
+        self._allow(settings.allowed)
 
     def run(self, abandon: threading.Event, orders: list[JsonObject]) -> None:
         """Listen, watch and report until all is done; obey first what has come."""
@@ -125,6 +128,10 @@ class Worker:
         match order["do"]:
             case "work":
                 self._take(order)
+            case "allow":
+                self._allow(order["threads"])
+            case "return":
+                self._return(order["most"])
             case "drain":
                 self._halt()
             case "abandon":
@@ -139,9 +146,37 @@ class Worker:
             self._queue_up(row, history)
         self._grow()
 
+    def _allow(self, threads: int) -> None:
+        """So many calls may be under way here from now on."""
+        if threads > self._set_aside_for:
+            # Twice as many, lest every step costs the disk something.
+            self._set_aside_for = min(self._threads_most, 2 * threads)
+            try:
+                self._tools.shard.set_aside(self._set_aside_for * BYTES_A_THREAD)
+            except StoreError as error:
+                self._outbox.stop(_stop_of(error))
+                return
+        with self._queued:
+            self._allowed = threads
+            self._queued.notify_all()
+        self._grow()
+
+    def _return(self, most: int) -> None:
+        """Give back what others could begin sooner; never what has been begun."""
+        rows: list[int] = []
+        with self._queued:
+            while len(rows) < most and self._queue:
+                row, begun = self._queue.pop()
+                if isinstance(begun, Walk):
+                    self._queue.append((row, begun))
+                    break
+                rows.append(row)
+        self._outbox.give_back(rows)
+
     def _grow(self) -> None:
         wanted = len(self._queue) - self._idle
-        for _ in range(min(wanted, self._threads_most - len(self._threads))):
+        most = min(self._allowed, self._threads_most)
+        for _ in range(min(wanted, most - len(self._threads))):
             name = f"caller {len(self._threads)}"
             thread = threading.Thread(target=self._call_items, name=name, daemon=True)
             try:
@@ -220,13 +255,19 @@ class Worker:
         while True:
             with self._queued:
                 self._idle += 1
-                while not self._queue and not self._stop.is_set():
+                while not (self._may_take() or self._stop.is_set()):
                     self._queued.wait()
                 self._idle -= 1
                 if self._stop.is_set():
                     return
                 assignment = self._queue.popleft()
+                self._busy += 1
             yield assignment
+            with self._queued:
+                self._busy -= 1
+
+    def _may_take(self) -> bool:
+        return bool(self._queue) and self._busy < self._allowed
 
     def _walk(self, row: int, history: History) -> Walk:
         return Walk(self._items.read(row), history, self._tools)
@@ -254,7 +295,7 @@ def _open_tools(
         shard = Shard(
             settings.run_folder,
             settings.slot,
-            rescue_bytes=settings.threads * BYTES_A_THREAD,
+            rescue_bytes=settings.allowed * BYTES_A_THREAD,
         )
     except RuntimeError as error:  # its committer's thread could not be started
         stop_now = _no_thread(error)

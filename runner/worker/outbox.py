@@ -11,16 +11,21 @@ import threading
 from runner.checkpoint.shard import Shard
 from runner.errors import StoreError
 from runner.records import JsonObject, Stop, StopKind, Verdict
+from runner.worker.meter import Meter
 from runner.worker.walk import Ending
 
 _QUIET_TICKS = 20
+_BUSY_TICKS = 4
+"""How often it is told that more or fewer calls are under way, and nothing else."""
 
 
 class Outbox:
     """Filled by the calling threads and the committer, emptied by the main thread."""
 
-    def __init__(self, shard: Shard, stop: threading.Event) -> None:
+    def __init__(self, shard: Shard, stop: threading.Event, meter: Meter) -> None:
         self._shard = shard
+        self._meter = meter
+        self._busy_told = (0, 0)
         self._stop = stop
         self._lock = threading.Lock()
         self._done: list[int] = []
@@ -68,14 +73,22 @@ class Outbox:
         with self._lock:
             self._notes.append(line)
 
+    def give_back(self, rows: list[int]) -> None:
+        """These were handed out, and nothing was done with them."""
+        with self._lock:
+            self._pending += rows
+
     def collect(self, slowest: list[list[float]]) -> JsonObject | None:
         """The next message, emptying the box; None when there is nothing to say."""
         with self._lock:
             self._quiet_ticks += 1
             has_news = self._done or self._pending or self._stops or self._crashes
-            if not has_news and self._quiet_ticks < _QUIET_TICKS:
+            is_busier = self._meter.busy != self._busy_told
+            quiet_ticks = _BUSY_TICKS if is_busier else _QUIET_TICKS
+            if not has_news and self._quiet_ticks < quiet_ticks:
                 return None
             self._quiet_ticks = 0
+            self._busy_told = self._meter.busy
             # After the list of what is done: totals never lag behind it.
             totals = self._shard.counts().totals
             message: JsonObject = {
@@ -89,6 +102,7 @@ class Outbox:
                 "notes": self._notes,
                 "totals": totals.to_json(),
                 "slowest": slowest,
+                "load": self._meter.take(),
             }
             self._done, self._pending, self._rejected = [], [], []
             self._verdicts, self._stops = [], []

@@ -18,7 +18,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from runner.answers import read_answer
@@ -51,6 +51,7 @@ from runner.retrying import (
     retrying,
 )
 from runner.task import Task
+from runner.worker.meter import Meter
 from runner.worker.result import result_json
 from runner.worker.wants import want_for
 
@@ -85,6 +86,7 @@ class Tools:
     """Slot, item number, attempt → what is on disk of it."""
     flights: dict[tuple[int, int], float]
     """Item number and attempt → monotonic second it was sent."""
+    meter: Meter = field(default_factory=Meter)
     others_wait: Callable[[], bool] = lambda: False
     """Whether other items of this worker wait for a thread."""
     without_key: Callable[[str], str] = lambda text: text
@@ -166,9 +168,15 @@ class Walk:
             self._want,
             failed_before_s=self._failed_s[0] if self._failed_s else None,
         )
-        permit = self._tools.limiter.reserve(want, self._tools.stop)
+        with self._tools.meter.waiting():
+            permit = self._tools.limiter.reserve(want, self._tools.stop)
         if isinstance(permit, Refusal):
             return self._refused(permit)
+        with self._tools.meter.under_way():
+            return self._spend(permit)
+
+    def _spend(self, permit: Permit) -> Step:
+        permitted_s = self._tools.clock.monotonic_s()
         attempt = self._begin(permit)
         # Stop, a fleet-wide pause, or a second that went by while it was recorded
         # (a slow disk, a suspended machine) make a permit stale.
@@ -176,7 +184,12 @@ class Walk:
             self._settle(attempt, _unsent(attempt), b"")
             self._tools.limiter.give_back(permit)
             return Step(again=True)
-        return self._received(attempt, permit, self._call(attempt))
+        reply = self._call(attempt)
+        step = self._received(attempt, permit, reply)
+        took_s = self._tools.clock.monotonic_s() - permitted_s
+        kind = reply.failure.kind if reply.failure else None
+        self._tools.meter.came_back(took_s, kind)
+        return step
 
     def _begin(self, permit: Permit) -> Attempt:
         ref = self._item.ref

@@ -1,5 +1,6 @@
 """What every engine promises, told of each: nobody may notice which one runs."""
 
+import dataclasses
 import json
 import threading
 import time
@@ -74,6 +75,7 @@ def settings(tmp_path: Path, simulator: Simulator) -> WorkerSettings:
         run_id=manifest.run_id,
         slot=1,
         threads=4,
+        allowed=4,
         key_cell=key_cell,
         config=manifest.config,
         task_digest=identity_digest(manifest.config.task),
@@ -258,3 +260,35 @@ def test_a_worker_that_starts_after_its_supervisor_died_leaves_everything_alone(
 
     assert 4096 == (shard / RESCUE).stat().st_size
     assert [{"is": "bye"}] == channel.sent
+
+
+def test_a_worker_has_as_many_calls_under_way_as_it_is_allowed(
+    engine: Engine, settings: WorkerSettings
+) -> None:
+    """None at first; the items wait until an order lets callers at them."""
+    listener = begun(engine, dataclasses.replace(settings, allowed=0))
+    engine.send(1, work(range(6)))
+    listener.until(lambda: bool(listener.said("progress")))
+    assert listener.done == []
+
+    engine.send(1, {"do": "allow", "threads": 3})
+    listener.until(lambda: len(listener.done) == 6)
+    loads = [m["load"] for m in listener.said("progress")]
+
+    assert sum(load["finished"] for load in loads) == 6  # type: ignore[index]  # JSON
+    assert all(load["under_way"] <= 3 for load in loads)  # type: ignore[index]  # JSON
+
+
+def test_a_worker_gives_back_what_it_has_not_begun(
+    engine: Engine, settings: WorkerSettings
+) -> None:
+    """The last of its queue; nothing of them is on disk."""
+    listener = begun(engine, dataclasses.replace(settings, allowed=0))
+    engine.send(1, work(range(6)))
+    engine.send(1, {"do": "return", "most": 4})
+    engine.send(1, {"do": "allow", "threads": 2})
+    listener.until(lambda: len(listener.done) == 2)
+    returned = [row for m in listener.said("progress") for row in m["pending"]]  # type: ignore[attr-defined]  # JSON
+
+    assert sorted(returned) == [2, 3, 4, 5]
+    assert sorted(recorded(settings)) == [0, 1]

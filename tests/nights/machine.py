@@ -45,6 +45,7 @@ _THREADED = (
     runner.limiter.session,
     runner.supervisor.signals,
     runner.worker.main,
+    runner.worker.meter,
     runner.worker.outbox,
 )
 _START_S = 0.7

@@ -196,6 +196,15 @@ class _Worker:
             "totals": counts.totals.to_json(),
             "notes": [],
             "slowest": [],
+            "load": {
+                "under_way": 0,
+                "waiting": 0,
+                "finished": 1,
+                "took_s": 0.1,
+                "fastest_s": 0.1,
+                "throttled": 0,
+                "failed": 0,
+            },
             "blocked_by": None,
         }
 
