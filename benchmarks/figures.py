@@ -1,0 +1,126 @@
+"""What came of one run? From the server's log, the answers and the process figures.
+
+Knows provider and workloads.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from provider import Answer
+from workloads import Workload
+
+OK = 200
+REFUSED = 429
+RAMP_S = 10.0
+SPAN_S = 120.0
+MINUTE_S = 60.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """One run of one contestant; None where the workload has no such figure.
+
+    Shares are of what the server's limit admits: in the 120 s (or up to the last
+    request) after a ramp of 10 s, and in the 60 s after the first request.
+    """
+
+    contestant: str
+    workload: str
+    items: int
+    exit_code: int | None
+    wall_s: float
+    cpu_s: float
+    user_s: float
+    system_s: float
+    pss_mb: float
+    processes: int
+    threads: int
+    first_send_s: float | None
+    requests: int
+    refused: int
+    per_second: float
+    in_flight: int
+    share_after_ramp: float | None
+    share_first_minute: float | None
+    lost: int
+    wrong: int
+    server_cpu_s: float
+
+
+def figures(
+    names: tuple[str, str],
+    workload: Workload,
+    used: dict[str, Any],
+    answers: list[Answer],
+    out: Path,
+    server_cpu_s: float,
+) -> Figures:
+    """Put one run's figures together; `names` are the contestant's and workload's."""
+    good = [answer for answer in answers if answer.status == OK]
+    right, wrong = _checked(out)
+    span_s = max(a.left_unix_s for a in good) - answers[0].came_unix_s if good else 0
+    first_s = answers[0].came_unix_s - used["started_unix_s"] if answers else None
+    return Figures(
+        contestant=names[0],
+        workload=names[1],
+        items=workload.items,
+        exit_code=used["exit_code"],
+        wall_s=used["wall_s"],
+        cpu_s=used["user_s"] + used["system_s"],
+        user_s=used["user_s"],
+        system_s=used["system_s"],
+        pss_mb=used["pss_mb"],
+        processes=used["processes"],
+        threads=used["threads"],
+        first_send_s=first_s,
+        requests=len(answers),
+        refused=sum(answer.status == REFUSED for answer in answers),
+        per_second=len(good) / span_s if span_s else 0.0,
+        in_flight=_most_at_once(good),
+        share_after_ramp=_share(workload, good, RAMP_S, SPAN_S),
+        share_first_minute=_share(workload, good, 0, MINUTE_S),
+        lost=workload.items - right,
+        wrong=wrong,
+        server_cpu_s=server_cpu_s,
+    )
+
+
+def _checked(out: Path) -> tuple[int, int]:
+    """Count items that have their own answer, and those that have another's."""
+    right: set[str] = set()
+    wrong: set[str] = set()
+    for line in out.read_text().splitlines() if out.exists() else []:
+        item = json.loads(line)
+        said = item["llm"]["response"] if "llm" in item else item["response"]
+        if said:
+            is_own = said.startswith(item["id"] + " ")
+            (right if is_own else wrong).add(item["id"])
+    return len(right), len(wrong)
+
+
+def _most_at_once(answers: Iterable[Answer]) -> int:
+    moves = [(answer.came_unix_s, 1) for answer in answers]
+    moves += [(answer.left_unix_s, -1) for answer in answers]
+    now = most = 0
+    for _, move in sorted(moves):
+        now += move
+        most = max(most, now)
+    return most
+
+
+def _share(
+    workload: Workload, good: list[Answer], ramp_s: float, span_s: float
+) -> float | None:
+    """Return how much of the limit was used from `ramp_s` on, `span_s` at most."""
+    if not good or not (workload.rpm or workload.tpm):
+        return None
+    begin_s = good[0].came_unix_s + ramp_s
+    end_s = min(begin_s + span_s, good[-1].came_unix_s)
+    if end_s <= begin_s:
+        return None
+    inside = [a for a in good if begin_s <= a.came_unix_s < end_s]
+    used = len(inside) if workload.rpm else sum(a.charged_tokens for a in inside)
+    return used / ((workload.rpm or workload.tpm) / 60 * (end_s - begin_s))
