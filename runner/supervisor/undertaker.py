@@ -25,6 +25,8 @@ from runner.worker.result import result_json
 
 EARLY_DEATHS = 5
 """Deaths in a row before a worker recorded anything: something is wrong with all."""
+_PROVEN_S = 60.0
+"""After an outcome: whatever they die of now, a minute ago they could work."""
 _RESTART_MOST_S = 30.0
 _TELL_AFTER_S = 5.0
 _log = logging.getLogger("runner.undertaker")
@@ -38,6 +40,7 @@ class Undertaker:
         self._clock = clock
         self._blame = Blame(clock)
         self._early_deaths = 0
+        self._outcome_s: float | None = None
         self._unsettled: dict[int, Decimal] = {}
         self._blocked_by: str | None = None
         self._blocked_s = 0.0
@@ -48,6 +51,7 @@ class Undertaker:
         """Whatever died in its company, it was not this item's fault."""
         self._blame.acquit(row)
         self._early_deaths = 0
+        self._outcome_s = self._clock.monotonic_s()
 
     def owes(self, slot: int) -> bool:
         """Whether the dollars of that slot are still to be put right."""
@@ -187,12 +191,14 @@ class Undertaker:
             slot.failed_starts += 1
             self._early_deaths += 1
         delay_s = min(_RESTART_MOST_S, 2.0**slot.failed_starts) - 1.0
-        slot.restart_at_s = self._clock.monotonic_s() + delay_s
-        if self._early_deaths < EARLY_DEATHS:
+        now_s = self._clock.monotonic_s()
+        slot.restart_at_s = now_s + delay_s
+        is_proven = self._outcome_s is not None and now_s - self._outcome_s < _PROVEN_S
+        if self._early_deaths < EARLY_DEATHS or is_proven:
             return None
         return Stop(
             kind=StopKind.WORKERS,
-            message=f"{EARLY_DEATHS} workers in a row {death.why} before they recorded"
-            " anything",
+            message=f"{self._early_deaths} workers in a row {death.why} before they"
+            " recorded anything",
             hint="a script that calls runner.run() needs `if __name__ == '__main__':`",
         )

@@ -215,6 +215,24 @@ def test_workers_that_die_before_they_are_ready_stop_the_run(
     assert 5 <= len(engine.started) <= 6
 
 
+def test_workers_killed_while_they_start_do_not_stop_a_run_that_was_at_work(
+    run_folder: Path, clock: FakeClock
+) -> None:
+    """A minute ago they could start: it is somebody outside, who may stop again."""
+    script, polls = Script(), itertools.count()
+
+    def struck(slots: Sequence[int]) -> int | None:
+        script.never_ready = 2 <= next(polls) < 20
+        return slots[0] if slots and script.never_ready else None
+
+    script.struck = struck
+    stop, engine, _ = supervise(run_folder, clock, script)
+
+    assert stop is None
+    assert len(engine.started) > 2 + 5
+    assert states(run_folder, clock) == [OutcomeState.VALID] * 12
+
+
 def test_what_is_recorded_is_never_handed_out_again(
     run_folder: Path, clock: FakeClock, tmp_path: Path
 ) -> None:
