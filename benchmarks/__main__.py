@@ -98,7 +98,9 @@ def _measured(
             folder=folder,
             base_url=server.base_url,
         )
-        used = _run(contestant.command(stage, workload), stage, server, words.timeout)
+        command = contestant.command(stage, workload)
+        environment = _environment(stage, server) | contestant.environment
+        used = _run(command, stage, environment, words.timeout)
         server_cpu_s = server.cpu_s()
     answers = provider.read_log(server.log)
     names = (contestant.name, workload.name)
@@ -109,7 +111,7 @@ def _measured(
 
 
 def _run(
-    command: list[str], stage: Stage, server: provider.Provider, timeout_s: float
+    command: list[str], stage: Stage, environment: dict[str, str], timeout_s: float
 ) -> dict[str, float]:
     """Run a contestant away from this process; its own output goes to said.txt."""
     result = stage.folder / "used.json"
@@ -118,7 +120,7 @@ def _run(
         subprocess.run(
             [*measured, *command],
             cwd=stage.folder,
-            env=_environment(stage, server),
+            env=environment,
             stdout=said,
             stderr=said,
             check=True,

@@ -4,7 +4,7 @@ Knows provider and workloads.
 """
 
 import dataclasses
-import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ REFUSED = 429
 RAMP_S = 10.0
 SPAN_S = 120.0
 MINUTE_S = 60.0
+NAME = re.compile(r"item-\d+")
+ANSWER = re.compile(r"(item-\d+) The passage says")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,15 +91,17 @@ def figures(
 
 
 def _checked(out: Path) -> tuple[int, int]:
-    """Count items that have their own answer, and those that have another's."""
+    """Count items that have their own answer, and those that have another's.
+
+    Each tool has its own shape of line; the item's name opens the prompt and the
+    answer, and the answer goes on with words that no prompt has.
+    """
     right: set[str] = set()
     wrong: set[str] = set()
     for line in out.read_text().splitlines() if out.exists() else []:
-        item = json.loads(line)
-        said = item["llm"]["response"] if "llm" in item else item["response"]
-        if said:
-            is_own = said.startswith(item["id"] + " ")
-            (right if is_own else wrong).add(item["id"])
+        answered = set(ANSWER.findall(line))
+        asked = set(NAME.findall(line))
+        (right if answered == asked else wrong).update(answered)
     return len(right), len(wrong)
 
 

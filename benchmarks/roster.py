@@ -35,7 +35,9 @@ class Contestant:
     most_items: int = 1_000_000
     """More would take it too long; its row says so."""
     is_paced: bool = True
-    """Whether it can be told a limit."""
+    """Whether it can be told a limit of requests."""
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What keeps it from asking hosts that are not there."""
 
     def requirements_file(self) -> Path | None:
         """Return the file with its pinned packages; None: it is this project."""
@@ -54,6 +56,24 @@ def _runner(stage: Stage, workload: Workload) -> list[str]:
         return words + (["--tpm", str(workload.tpm)] if workload.tpm else [])
     threads = workload.in_flight // workload.workers
     return [*words, "--threads", str(threads)]
+
+
+def _flexllm(stage: Stage, workload: Workload) -> list[str]:
+    words = [str(stage.python.with_name("flexllm")), "batch", str(stage.items)]
+    words += ["--output", str(stage.out), "--user-field", "prompt"]
+    words += ["--model", "bench", "--base-url", stage.base_url, "--api-key", "sk-x"]
+    words += ["--max-tokens", str(workload.output_tokens), "--no-cache"]
+    words += ["--concurrency", str(workload.in_flight)]
+    return words + (["--max-qps", str(workload.rpm / 60)] if workload.rpm else [])
+
+
+def _batchllm(stage: Stage, workload: Workload) -> list[str]:
+    words = [str(stage.python.with_name("batchllm")), "run", str(stage.items)]
+    words += ["--output", str(stage.out), "--input-column", "prompt"]
+    words += ["--model", "bench", "--base-url", stage.base_url]
+    words += ["--max-tokens", str(workload.output_tokens)]
+    words += ["--checkpoint", str(stage.folder / "checkpoint.jsonl")]
+    return [*words, "--concurrent", str(workload.in_flight)]
 
 
 def _script(name: str, *more: str) -> Callable[[Stage, Workload], list[str]]:
@@ -103,6 +123,63 @@ ROSTER = {
             command=_script("bare.py"),
             requirements="aiohttp.txt",
             package="aiohttp",
+            is_paced=False,
+        ),
+        Contestant(
+            name="async-batch-llm",
+            says="its stream with its checkpoint",
+            command=_script("async_batch.py"),
+            requirements="async-batch-llm.txt",
+            package="async-batch-llm",
+        ),
+        Contestant(
+            name="flexllm",
+            says="flexllm batch",
+            command=_flexllm,
+            requirements="flexllm.txt",
+            package="flexllm",
+        ),
+        Contestant(
+            name="batchllm",
+            says="batchllm run with its checkpoint; has no pacing",
+            command=_batchllm,
+            requirements="batchllm.txt",
+            package="batchllm-ai",
+            is_paced=False,
+        ),
+        Contestant(
+            name="langchain",
+            says="ChatOpenAI.abatch with its rate limiter",
+            command=_script("langchain_batch.py"),
+            requirements="langchain.txt",
+            package="langchain-openai",
+        ),
+        Contestant(
+            name="litellm",
+            says="acompletion under a semaphore; its limits refuse, they don't pace",
+            command=_script("litellm_completion.py"),
+            requirements="litellm.txt",
+            package="litellm",
+            is_paced=False,
+            environment={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        ),
+        Contestant(
+            name="curator",
+            says="curator.LLM online, its OpenAI backend",
+            command=_script("curator_rows.py"),
+            requirements="curator.txt",
+            package="bespokelabs-curator",
+            environment={
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                "TELEMETRY_ENABLED": "false",
+            },
+        ),
+        Contestant(
+            name="inspect",
+            says="inspect eval of a task that generates; has no pacing",
+            command=_script("inspect_eval.py"),
+            requirements="inspect.txt",
+            package="inspect-ai",
             is_paced=False,
         ),
     )
