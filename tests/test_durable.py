@@ -27,6 +27,31 @@ def test_a_link_planted_in_a_shared_folder_is_not_written_through(
     assert planted.is_symlink()
 
 
+def test_a_file_is_on_disk_before_it_takes_its_name_and_the_name_before_we_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut leaves an empty file under the name of a full one."""
+    done: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        size = os.fstat(descriptor).st_size
+        done.append("folder" if is_folder else f"file of {size}")
+        fsync(descriptor)
+
+    def replaced(path: Path, target: Path) -> Path:
+        done.append("rename")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    with replacing(tmp_path / "out") as stream:
+        stream.write(b"answers")
+
+    assert done == ["file of 7", "rename", "folder"]
+
+
 def test_the_temp_file_of_a_process_is_another_each_time(tmp_path: Path) -> None:
     """Nobody can lie in wait for it, and two threads do not meet."""
     names = []

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.config import Pacing
-from runner.records import Failure, FailureKind, OutcomeState
+from runner.records import Failure, FailureKind, OutcomeState, Verdict
 from runner.retrying import (
     PENDING,
     SCOPES,
     Step,
     backoff_s,
     decide_on_failure,
+    decide_on_verdict,
     retrying,
 )
 
@@ -39,6 +40,37 @@ def test_each_failure_has_exactly_one_consequence(
     step = decide_on_failure(Failure(kind=kind, message="m"), failures, Pacing())
 
     assert [step.again, step.finish is not None, step.stop is not None].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    "kind", [FailureKind.NOT_SENT, FailureKind.THROTTLED, FailureKind.SLOW_DOWN]
+)
+def test_what_is_nobodys_fault_never_fails_an_item(kind: FailureKind) -> None:
+    """However often it happens: a night of 429s costs no item."""
+    step = decide_on_failure(Failure(kind=kind, message="m"), 10**6, Pacing())
+
+    assert step.again
+
+
+def test_an_empty_account_stops_the_run_and_fails_no_item() -> None:
+    """The item stays pending, for when there is credit again."""
+    denied = Failure(kind=FailureKind.DENIED, message="no credit")
+    step = decide_on_failure(denied, 1, Pacing())
+
+    assert step.stop is not None
+    assert step.finish is None
+
+
+@pytest.mark.parametrize("most", [1, 4])
+def test_an_item_gets_as_many_requests_as_were_asked_for_and_no_more(
+    most: int,
+) -> None:
+    """Each answer is paid for."""
+    pacing, bad = Pacing(max_requests=most), Verdict(valid=False, reason="no")
+    steps = [decide_on_verdict(bad, answers, pacing) for answers in range(1, most + 1)]
+
+    assert [step.again for step in steps] == [True] * (most - 1) + [False]
+    assert steps[-1].finish is OutcomeState.INVALID
 
 
 def test_the_loop_ends_with_the_first_step_that_does(clock: FakeClock) -> None:

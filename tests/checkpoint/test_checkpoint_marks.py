@@ -41,6 +41,22 @@ def manifest(run_folder: Path) -> Manifest:
     )
 
 
+def test_a_shard_that_cannot_be_created_is_not_listed(
+    run_folder: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the two, a listed shard that is not there is a damaged run."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    manifest.save(run_folder)
+    monkeypatch.setattr("runner.checkpoint.manifest.create_shard", killed)
+    with pytest.raises(KeyboardInterrupt):
+        manifest.with_shard(run_folder, 2)
+
+    assert Manifest.load(run_folder).shards == ()
+
+
 def totals_by_slot(run_folder: Path, slot: int) -> dict[int, Totals]:
     """The totals of that shard, as the next session finds them."""
     reader = ShardReader(run_folder, slot, live=True)

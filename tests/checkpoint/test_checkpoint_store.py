@@ -78,6 +78,16 @@ def test_the_settings_that_protect_answers_are_in_force(run_folder: Path) -> Non
     assert (2, "wal") == (synchronous, journal)
 
 
+def test_a_new_shard_never_evicts_culls_or_spills(run_folder: Path) -> None:
+    """Written out here, so that a change in one place does not go unnoticed."""
+    store = open_store(shard_folder(run_folder, 1))
+    found = {name: store.reset(name) for name in SETTINGS}
+    store.close()
+
+    assert (found["eviction_policy"], found["cull_limit"]) == ("none", 0)
+    assert min(found["size_limit"], found["disk_min_file_size"]) >= 2**60
+
+
 def test_nothing_is_evicted_however_much_is_stored(run_folder: Path) -> None:
     """Diskcache's default forgets the oldest beyond its size limit, silently."""
     store = open_store(shard_folder(run_folder, 1))
@@ -158,7 +168,8 @@ def test_a_shard_that_is_not_there_is_not_taken_for_an_empty_one(
         create_shard(other, "run-b", 1)
         (shard_folder(other, 1) / "cache.db").replace(database)
 
-    with pytest.raises(StateDamaged):
+    told = "belongs to" if damage == "foreign" else "is missing or empty"
+    with pytest.raises(StateDamaged, match=told):
         RunReader(run_folder, "run-a", [1], live=False)
 
 

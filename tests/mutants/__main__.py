@@ -8,6 +8,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -93,20 +94,24 @@ def _run(
     place: Path, limit_s: float, *words: str
 ) -> "subprocess.CompletedProcess[str] | None":
     folder = place / "tests" if "nights" in words else place
-    try:
-        return subprocess.run(
-            [sys.executable, *words],
-            cwd=folder,
-            # Before the installed project, in spawned workers as well.
-            env={**os.environ, "PYTHONPATH": f"{place}{os.pathsep}{place / 'tests'}"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=limit_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return None
+    command = [sys.executable, *words]
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        # Before the installed project, in spawned workers as well.
+        env={**os.environ, "PYTHONPATH": f"{place}{os.pathsep}{place / 'tests'}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            # With its children: one night that never ends fills the memory.
+            os.killpg(process.pid, signal.SIGKILL)
+            return None
+    return subprocess.CompletedProcess(command, process.returncode, said)
 
 
 def _first_words(output: str) -> str:

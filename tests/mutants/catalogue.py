@@ -106,8 +106,8 @@ MUTANTS = (
         "supervisor/opened.py",
         "        lock.wait_for_orphans(run_folder)\n",
         "",
+        "supervisor",
         "behaviour/test_interruptions_cost_nothing_twice.py",
-        "checkpoint",
     ),
     _one(
         "workers without a sign of presence",
@@ -286,6 +286,7 @@ MUTANTS = (
         "                past = self._reader.attempts(number)\n"
         "                if past and past[-1][0].request_digest == digest:\n"
         "                    backlog.mark_done(row)\n",
+        "supervisor",
         "behaviour/test_interruptions_cost_nothing_twice.py",
     ),
     _one(

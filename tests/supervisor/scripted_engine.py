@@ -35,6 +35,8 @@ class Script:
     """All items of a worker are at work from the start, as with many threads."""
     struck: Callable[[Sequence[int]], int | None] = lambda _slots: None
     """Which of these slots somebody outside kills at the next poll."""
+    untold: set[int] = field(default_factory=set)
+    """Rows whose worker dies when their outcome is on disk, before it says so; once."""
     never_ready: bool = False
     """Workers die before they say ready."""
     says: Callable[[int], JsonObject] = lambda _row: {}
@@ -122,6 +124,10 @@ class ScriptedEngine:
             return
         worker.settle(attempt)
         worker.record(attempt, history)
+        if row in self.script.untold:
+            self.script.untold.discard(row)
+            self._end(slot, Died(slot, "killed by SIGKILL", is_clean=False))
+            return
         self._events.append(Said(slot, worker.told(row, self.script.says(row))))
 
     def _end(self, slot: int, death: Died) -> None:

@@ -13,10 +13,11 @@ import pytest
 from fake_clock import FakeClock
 from scripted_engine import Script, ScriptedEngine
 
+from runner.checkpoint.locks import Presence
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.config import Pacing, RunConfig, Service, TaskSpec, default_output
-from runner.errors import StateDamaged
+from runner.errors import RunLocked, StateDamaged
 from runner.records import OutcomeState, RunStatus, Stop, StopKind
 from runner.session.starting import create_run
 from runner.supervisor.loop import Supervisor
@@ -123,6 +124,30 @@ def test_a_death_after_the_reply_was_recorded_buys_nothing_again(
     engine_asked = supervise(run_folder, clock, script)[1]
 
     assert engine_asked.histories[5].unjudged is not None
+
+
+def test_an_outcome_that_a_dead_worker_did_not_tell_is_found_on_disk(
+    run_folder: Path, clock: FakeClock
+) -> None:
+    """It is not asked for again."""
+    stop, engine, _ = supervise(run_folder, clock, Script(untold={5, 8}))
+
+    assert stop is None
+    assert sorted(engine.asked) == list(range(12))
+    assert states(run_folder, clock) == [OutcomeState.VALID] * 12
+
+
+def test_a_session_beside_a_dead_ones_worker_is_refused(
+    run_folder: Path, clock: FakeClock
+) -> None:
+    """It still records what is in flight; that would be asked again."""
+    orphan = Presence(run_folder)
+
+    with pytest.raises(RunLocked):
+        supervise(run_folder, clock, Script())
+
+    orphan.release()
+    assert supervise(run_folder, clock, Script())[0] is None
 
 
 @pytest.mark.parametrize("killer", [0, 5, 11])

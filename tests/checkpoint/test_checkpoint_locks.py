@@ -1,0 +1,47 @@
+"""One runner a run: two never both send, and nobody reads while others record."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runner.checkpoint.locks import Presence, RunLock
+from runner.errors import RunLocked
+
+
+def test_a_second_runner_of_a_run_is_refused(tmp_path: Path) -> None:
+    """By name of the process that has it; the first keeps its right."""
+    first = RunLock(tmp_path, 1.0)
+
+    for _ in range(2):
+        with pytest.raises(RunLocked, match=f"process {os.getpid()} "):
+            RunLock(tmp_path, 2.0)
+
+    first.release()
+    RunLock(tmp_path, 3.0).release()
+
+
+def test_looking_at_a_lock_file_does_not_give_the_lock_away(tmp_path: Path) -> None:
+    """POSIX record locks go when any descriptor of the file is closed (fcntl(2))."""
+    first = RunLock(tmp_path, 1.0)
+    (tmp_path / "run.lock").read_bytes()
+
+    with pytest.raises(RunLocked):
+        RunLock(tmp_path, 2.0)
+    first.release()
+
+
+def test_nobody_starts_while_a_dead_sessions_worker_still_records(
+    tmp_path: Path,
+) -> None:
+    """What it records would be missed, and asked again."""
+    orphan, another = Presence(tmp_path), Presence(tmp_path)
+    successor = RunLock(tmp_path, 1.0)
+
+    orphan.release()
+    with pytest.raises(RunLocked, match="still recording"):
+        successor.wait_for_orphans(tmp_path)
+
+    another.release()
+    successor.wait_for_orphans(tmp_path)
+    successor.release()
