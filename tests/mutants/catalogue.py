@@ -294,7 +294,7 @@ MUTANTS = (
         "supervisor/undertaker.py",
         "        if self._blame.is_convicted(row):\n",
         "        past = self._run.backlog.history(row).unresolved\n"
-        "        if self._blame.is_convicted(row) or len(past) >= 2:\n",
+        "        if self._blame.is_convicted(row) or past:\n",
         *_DEATHS,
     ),
     _one(

@@ -177,16 +177,17 @@ def test_an_item_that_kills_outside_its_request_is_found_as_well(
     assert len(engine.started) <= 12
 
 
+@pytest.mark.parametrize("killer", range(12))
 def test_an_item_that_kills_when_judged_is_found_among_others_at_work(
-    run_folder: Path, clock: FakeClock
+    run_folder: Path, clock: FakeClock, killer: int
 ) -> None:
     """Its reply lies in another worker's shard, theirs are begun where it kills."""
-    script = Script(killers={5}, settles_first=True, begins_at_once=True)
+    script = Script(killers={killer}, settles_first=True, begins_at_once=True)
     engine = supervise(run_folder, clock, script)[1]
 
     found = states(run_folder, clock)
-    assert engine.asked.count(5) == 3
-    assert found[5] is OutcomeState.FAILED
+    assert engine.asked.count(killer) == 3
+    assert found[killer] is OutcomeState.FAILED
     assert found.count(OutcomeState.VALID) == 11
 
 
