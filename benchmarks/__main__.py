@@ -33,9 +33,10 @@ def main() -> None:
     provider.require_packages()
     for workload in words.workload:
         runs = _interleaved(words, workload)
-        data = report.data(workload, runs)
         target = words.results / f"{workload.name}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
+        earlier = target if words.append and target.exists() else None
+        data = report.data(workload, runs, earlier)
         target.write_text(json.dumps(data, indent=1) + "\n")
         target.with_suffix(".md").write_text(report.table(data))
         print(f"\n{report.table(data)}\n{target}")
@@ -50,6 +51,7 @@ def _words() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--timeout", type=float, default=600, help="seconds a run")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
+    parser.add_argument("--append", action="store_true", help="to the runs there are")
     parser.add_argument("--keep", type=Path, help="keep each run's files here")
     words = parser.parse_args()
     try:

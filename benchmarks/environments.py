@@ -43,7 +43,7 @@ def installed(python: Path) -> dict[str, str]:
     """Return name and version of all packages beside `python`."""
     lines = (python.parent.parent / "installed.txt").read_text().splitlines()
     pairs = (line.split("==") for line in lines if "==" in line)
-    return {name.lower(): version for name, version in pairs}
+    return {name.lower().replace("_", "-"): version for name, version in pairs}
 
 
 def _frozen(python: Path) -> str:

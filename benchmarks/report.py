@@ -4,6 +4,7 @@ Knows figures, roster and workloads.
 """
 
 import dataclasses
+import json
 import os
 import platform
 import statistics
@@ -21,15 +22,18 @@ from workloads import WORKLOADS, Workload
 Row = dict[str, Any]
 
 
-def data(workload: Workload, runs: list[Figures]) -> Row:
-    """Return all that is known of these runs, for the data file."""
+def data(workload: Workload, runs: list[Figures], earlier: Path | None) -> Row:
+    """Return all that is known of these runs and of those in the file `earlier`."""
+    before = (
+        json.loads(earlier.read_text()) if earlier else {"runs": [], "versions": {}}
+    )
     names = {run.contestant: None for run in runs}
     return {
         "workload": {**dataclasses.asdict(workload)},
         "date": time.strftime("%Y-%m-%d"),
         "machine": machine(),
-        "versions": {name: _version(name) for name in names},
-        "runs": [dataclasses.asdict(run) for run in runs],
+        "versions": before["versions"] | {name: _version(name) for name in names},
+        "runs": before["runs"] + [dataclasses.asdict(run) for run in runs],
     }
 
 

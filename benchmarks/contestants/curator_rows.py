@@ -8,11 +8,14 @@ import os
 
 from bespokelabs import curator
 from job import MODEL, Job, job, write
+from litellm.litellm_core_utils import default_encoding
 
+# What litellm ships: curator's own way is to download it when it starts.
+os.environ["TIKTOKEN_CACHE_DIR"] = default_encoding.cache_dir
 UNLIMITED = 10_000_000
 
 
-class Asker(curator.LLM):
+class Asker(curator.LLM):  # type: ignore[misc]  # it comes without types
     """Asks each row's prompt and keeps its id."""
 
     return_completions_object = False
