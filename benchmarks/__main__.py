@@ -1,7 +1,9 @@
 """Compares this project with the tools people use, on one machine, in one go.
 
-    python3 benchmarks                                     the table of the docs
-    python3 benchmarks --workload open --contestants runner,gather --repeats 5
+    python3 benchmarks                       everybody, 5 times, without a limit
+    python3 benchmarks --workload bucket,window --contestants runner,cookbook
+    python3 benchmarks --repeats 1 --append  one more of each
+    python3 benchmarks --page                the docs' page from the data files
 
 Needs nginx with its Lua module (apt install nginx libnginx-mod-http-lua).
 """
@@ -17,7 +19,9 @@ import tempfile
 from pathlib import Path
 
 import environments
+import page
 import provider
+import record
 import report
 from figures import Figures, figures
 from roster import ROSTER, Contestant, Stage
@@ -30,15 +34,14 @@ RESULTS = HERE / "results"
 def main() -> None:
     """Run what the command line names, and write its data file and table."""
     words = _words()
+    if words.page:
+        page.write(words.results)
+        return
     provider.require_packages()
     for workload in words.workload:
         runs = _interleaved(words, workload)
         target = words.results / f"{workload.name}.json"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        earlier = target if words.append and target.exists() else None
-        data = report.data(workload, runs, earlier)
-        target.write_text(json.dumps(data, indent=1) + "\n")
-        target.with_suffix(".md").write_text(report.table(data))
+        data = record.write(target, workload, runs, append=words.append)
         print(f"\n{report.table(data)}\n{target}")
 
 
@@ -52,6 +55,7 @@ def _words() -> argparse.Namespace:
     parser.add_argument("--timeout", type=float, default=600, help="seconds a run")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
     parser.add_argument("--append", action="store_true", help="to the runs there are")
+    parser.add_argument("--page", action="store_true", help="renew the docs' page")
     parser.add_argument("--keep", type=Path, help="keep each run's files here")
     words = parser.parse_args()
     try:

@@ -50,6 +50,8 @@ class Figures:
     lost: int
     wrong: int
     server_cpu_s: float
+    others_cpu_s: float
+    """What the rest of the machine took meanwhile; the cleaner the nearer to zero."""
 
 
 def figures(
@@ -87,6 +89,7 @@ def figures(
         lost=workload.items - right,
         wrong=wrong,
         server_cpu_s=server_cpu_s,
+        others_cpu_s=max(0.0, used["others_s"] - server_cpu_s),
     )
 
 

@@ -33,6 +33,7 @@ def main(result: Path, timeout_s: float, command: list[str]) -> None:
     over = threading.Event()
     peaks = {"pss_mb": 0.0, "processes": 0, "threads": 0}
     sampler = threading.Thread(target=_sample, args=(over, peaks))
+    busy_s = _busy_s()
     started_unix_s, started_s = time.time(), time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     sampler.start()
@@ -42,19 +43,33 @@ def main(result: Path, timeout_s: float, command: list[str]) -> None:
     except subprocess.TimeoutExpired:
         code = None
     wall_s = time.monotonic() - started_s
+    busy_s = _busy_s() - busy_s
     _end_descendants(0 if code is None else GRACE_S)
     over.set()
     sampler.join()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    own = resource.getrusage(resource.RUSAGE_SELF)
     figures = {
         "started_unix_s": started_unix_s,
         "wall_s": wall_s,
         "exit_code": code,
         "user_s": used.ru_utime,
         "system_s": used.ru_stime,
+        "others_s": busy_s
+        - used.ru_utime
+        - used.ru_stime
+        - own.ru_utime
+        - own.ru_stime,
         **peaks,
     }
     result.write_text(json.dumps(figures))
+
+
+def _busy_s() -> float:
+    """Return the CPU seconds all of the machine has used, and those stolen from it."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    user, nice, system, _idle, _wait, *interrupts, steal = map(int, fields)
+    return (user + nice + system + sum(interrupts) + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def _sample(over: threading.Event, peaks: dict[str, float]) -> None:

@@ -1,57 +1,28 @@
-"""How is it told? One line a run, one table a workload, all runs in a data file.
+"""How is it told? One line a run, one table a workload.
 
-Knows figures, roster and workloads.
+Knows figures and workloads.
 """
 
-import dataclasses
-import json
-import os
-import platform
 import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import environments
-import provider
 from figures import Figures
-from roster import ROSTER
-from workloads import WORKLOADS, Workload
+from workloads import WORKLOADS
 
-Row = dict[str, Any]
+Run = dict[str, Any]
 
-
-def data(workload: Workload, runs: list[Figures], earlier: Path | None) -> Row:
-    """Return all that is known of these runs and of those in the file `earlier`."""
-    before = (
-        json.loads(earlier.read_text()) if earlier else {"runs": [], "versions": {}}
-    )
-    names = {run.contestant: None for run in runs}
-    return {
-        "workload": {**dataclasses.asdict(workload)},
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": machine(),
-        "versions": before["versions"] | {name: _version(name) for name in names},
-        "runs": before["runs"] + [dataclasses.asdict(run) for run in runs],
-    }
-
-
-def machine() -> dict[str, str]:
-    """Return processor, cores, memory, kernel, Python and nginx."""
-    processor = "unknown"
-    for text in Path("/proc/cpuinfo").read_text().splitlines():
-        if text.startswith("model name"):
-            processor = text.partition(":")[2].strip()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "processor": processor,
-        "cores": str(os.cpu_count()),
-        "memory": f"{memory:.0f} GiB",
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "nginx": provider.version(),
-    }
+COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "wall s": ("wall_s", "{:.1f}".format),
+    "CPU s": ("cpu_s", "{:.1f}".format),
+    "memory MB": ("pss_mb", "{:.0f}".format),
+    "answers/s": ("per_second", "{:.0f}".format),
+    "share of the limit": ("share_after_ramp", "{:.1%}".format),
+    "in the first minute": ("share_first_minute", "{:.1%}".format),
+    "429s": ("refused", "{:.0f}".format),
+    "items lost": ("lost", "{:.0f}".format),
+}
+RATIOS = {"wall": "wall_s", "CPU": "cpu_s", "memory": "pss_mb"}
 
 
 def line(run: Figures) -> str:
@@ -62,76 +33,86 @@ def line(run: Figures) -> str:
     if run.share_after_ramp is not None:
         text += f"  share {run.share_after_ramp:.3f}"
     text += f"  429s {run.refused}  lost {run.lost}  wrong {run.wrong}"
-    return f"{text}  exit {run.exit_code}  server {run.server_cpu_s:.1f} s"
+    text += f"  exit {run.exit_code}  server {run.server_cpu_s:.1f} s"
+    return f"{text}  others {run.others_cpu_s:.1f} s"
 
 
-COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
-    "wall s": ("wall_s", "{:.2f}".format),
-    "CPU s": ("cpu_s", "{:.2f}".format),
-    "memory MB": ("pss_mb", "{:.0f}".format),
-    "requests/s": ("per_second", "{:.0f}".format),
-    "share": ("share_after_ramp", "{:.1%}".format),
-    "first minute": ("share_first_minute", "{:.1%}".format),
-    "429s": ("refused", "{:.0f}".format),
-    "items lost": ("lost", "{:.0f}".format),
-}
+def by_contestant(data: Run) -> dict[str, list[Run]]:
+    """Return the runs of each contestant, runner first, then the fastest."""
+    found: dict[str, list[Run]] = {}
+    for run in data["runs"]:
+        found.setdefault(run["contestant"], []).append(run)
+    names = sorted(found, key=lambda name: (name != "runner", _an_item(found[name])))
+    return {name: found[name] for name in names}
 
 
-def table(found: Row) -> str:
+def table(data: Run) -> str:
     """Return medians with ranges as Markdown."""
-    by_name: dict[str, list[Row]] = {}
-    for run in found["runs"]:
-        by_name.setdefault(run["contestant"], []).append(run)
+    runs = by_contestant(data)
     columns = {
         title: column
         for title, column in COLUMNS.items()
-        if any(run[column[0]] is not None for run in found["runs"])
+        if any(run[column[0]] is not None for run in data["runs"])
     }
-    workload = WORKLOADS[found["workload"]["name"]]
-    machine = found["machine"]
-    text = f"{workload.says}\n\n"
-    text += f"| | n | {' | '.join(columns)} | wall ratio |\n"
-    text += "|---|---" + "|---" * len(columns) + "|---|\n"
-    for name, runs in by_name.items():
-        cells = [_cell(runs, *column) for column in columns.values()]
-        ratio = _wall_ratio(by_name, name)
-        text += f"| {_title(runs, found)} | {len(runs)} | {' | '.join(cells)} "
-        text += f"| {ratio} |\n"
-    text += f"\n{found['date']}, {machine['cores']} cores of {machine['processor']}, "
-    text += f"{machine['memory']}, Linux {machine['kernel']}, Python "
-    return text + f"{machine['python']}, nginx {machine['nginx']}.\n"
+    titles = ["", "n", *columns]
+    titles += ["runner's wall, CPU, memory against it"] if "runner" in runs else []
+    rows = [titles, ["---"] * len(titles)]
+    for name, own in runs.items():
+        row = [_title(name, own, data), str(len(own))]
+        row += [_cell(own, *column) for column in columns.values()]
+        if "runner" in runs:
+            row.append("" if name == "runner" else _ratios(runs["runner"], own))
+        rows.append(row)
+    text = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    says = WORKLOADS[data["workload"]["name"]].says
+    return f"**{says}**\n\n{text}\n{_circumstances(data)}\n"
 
 
-def _title(runs: list[Row], found: Row) -> str:
-    name = runs[0]["contestant"]
-    package, version = found["versions"][name]
-    fewer = runs[0]["items"] < found["workload"]["items"]
-    title = f"{name} ({package} {version})"
-    return title + (f", {runs[0]['items']:,} items" if fewer else "")
+def median(runs: list[Run], field: str) -> float:
+    """Return the median of a figure over some runs."""
+    return float(statistics.median(run[field] for run in runs))
 
 
-def _cell(runs: list[Row], field: str, shown: Callable[[float], str]) -> str:
+def _an_item(runs: list[Run]) -> float:
+    return float(statistics.median(run["wall_s"] / run["items"] for run in runs))
+
+
+def _title(name: str, runs: list[Run], data: Run) -> str:
+    items = {run["items"] for run in runs}
+    fewer = items != {data["workload"]["items"]}
+    counts = " or ".join(f"{count:,}" for count in sorted(items))
+    title = f"{name} ({data['versions'][name]})"
+    return title + (f", {counts} items" if fewer else "")
+
+
+def _cell(runs: list[Run], field: str, shown: Callable[[float], str]) -> str:
     values = [run[field] for run in runs if run[field] is not None]
     if not values:
-        return "-"
-    median, low, high = statistics.median(values), min(values), max(values)
-    if shown(low) == shown(high):
-        return shown(median)
-    return f"{shown(median)} ({shown(low)}-{shown(high)})"
+        return ""
+    middle = shown(statistics.median(values))
+    low, high = shown(min(values)), shown(max(values))
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
-def _wall_ratio(by_name: dict[str, list[Row]], name: str) -> str:
-    """Return the wall time of runner as a part of this contestant's, an item each."""
-    if "runner" not in by_name:
-        return "-"
-    ours, theirs = (
-        statistics.median(run["wall_s"] / run["items"] for run in by_name[who])
-        for who in ("runner", name)
+def _ratios(ours: list[Run], theirs: list[Run]) -> str:
+    return ", ".join(
+        f"{median(ours, field) / median(theirs, field):.2f}"
+        for field in RATIOS.values()
     )
-    return f"{ours / theirs:.2f}"
 
 
-def _version(name: str) -> tuple[str, str]:
-    contestant = ROSTER[name]
-    python = environments.python_for(contestant.requirements_file())
-    return contestant.package, environments.installed(python)[contestant.package]
+def _circumstances(data: Run) -> str:
+    first, last = data["sessions"][0], data["sessions"][-1]
+    commits = sorted({session["commit"] for session in data["sessions"]})
+    machine = last["machine"]
+    shares = [
+        run["others_cpu_s"] / (run["wall_s"] * int(machine["cores"]))
+        for run in data["runs"]
+    ]
+    dates = " to ".join(dict.fromkeys([first["date"], last["date"]]))
+    return (
+        f"{dates} UTC, commit {', '.join(commits)}; {machine['cores']} cores of "
+        f"{machine['processor']}, {machine['memory']}, Linux {machine['kernel']}, "
+        f"Python {machine['python']}, nginx {machine['nginx']}. Other work took "
+        f"{statistics.median(shares):.0%} of the machine meanwhile (median)."
+    )

@@ -1,0 +1,75 @@
+"""What is kept of a comparison? A data file: every run, its machine and versions.
+
+Knows environments, figures, provider, roster and workloads.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import environments
+import provider
+from figures import Figures
+from roster import ROSTER
+from workloads import Workload
+
+Data = dict[str, Any]
+
+
+def write(
+    target: Path, workload: Workload, runs: list[Figures], *, append: bool
+) -> Data:
+    """Write these runs to `target`, behind those it holds if `append`; return all."""
+    kept: Data = {"sessions": [], "versions": {}, "runs": []}
+    if append and target.exists():
+        kept = json.loads(target.read_text())
+    session = {
+        "date": time.strftime("%Y-%m-%d %H:%M"),
+        "commit": _commit(),
+        "machine": _machine(),
+        "runs": len(runs),
+    }
+    names = {run.contestant: None for run in runs}
+    data = {
+        "workload": dataclasses.asdict(workload),
+        "sessions": [*kept["sessions"], session],
+        "versions": kept["versions"] | {name: _version(name) for name in names},
+        "runs": kept["runs"] + [dataclasses.asdict(run) for run in runs],
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(data, indent=1) + "\n")
+    return data
+
+
+def _machine() -> dict[str, str]:
+    """Return processor, cores, memory, kernel, Python and nginx."""
+    processor = "unknown"
+    for text in Path("/proc/cpuinfo").read_text().splitlines():
+        if text.startswith("model name"):
+            processor = text.partition(":")[2].strip()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "processor": processor,
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory:.0f} GiB",
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "nginx": provider.version(),
+    }
+
+
+def _version(name: str) -> str:
+    contestant = ROSTER[name]
+    python = environments.python_for(contestant.requirements_file())
+    return f"{contestant.package} {environments.installed(python)[contestant.package]}"
+
+
+def _commit() -> str:
+    words = ["git", "-C", str(environments.ROOT), "describe", "--always", "--dirty"]
+    said = subprocess.run(words, capture_output=True, text=True, check=False)
+    return said.stdout.strip() or "unknown"
