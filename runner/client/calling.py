@@ -26,6 +26,7 @@ from runner.client.flights import Flight, Flights
 from runner.client.proxies import proxy_for
 from runner.client.redaction import Redactor
 from runner.client.replies import failure_in
+from runner.client.session import OneSend
 from runner.client.settings import ClientSettings
 from runner.clock import Clock
 from runner.errors import EndpointError, UsageError
@@ -67,10 +68,9 @@ class Client:
             max_retries=0,
             # The bytes we store are then the bytes that were sent.
             default_headers={"Accept-Encoding": "identity"},
-            http_client=httpx2.Client(
-                transport=self._lanes, timeout=self._timeout, follow_redirects=False
-            ),
+            http_client=OneSend(self._lanes, self._timeout),
         )
+        self._base = str(self._sdk.base_url).rstrip("/")
         _quieten("httpx2", "httpcore2")
 
     def __repr__(self) -> str:
@@ -136,10 +136,11 @@ class Client:
         self, path: str, content: bytes, client_request_id: str, flight: Flight
     ) -> httpx2.Response:
         # The cheapest of the SDK's public ways, and it sends the bytes as they
-        # are: 0.48 ms of CPU a call, `with_raw_response.create` 0.57.
+        # are: 0.8 times the CPU of `with_raw_response.create`.
         usual = flight.limit_s == self._settings.timeout_s
         return self._sdk.post(
-            path,
+            # Whole, the SDK has to take it apart only once.
+            self._base + path,
             content=content,
             cast_to=httpx2.Response,
             options={
@@ -229,7 +230,7 @@ def _checked_url(base_url: str) -> httpx2.URL:
 def _lanes(url: httpx2.URL) -> LaneTransport:
     proxy = proxy_for(url)
     try:
-        return LaneTransport(_tls(url), httpx2.Proxy(proxy) if proxy else None)
+        return LaneTransport(url, _tls(url), httpx2.Proxy(proxy) if proxy else None)
     except ImportError as error:
         raise UsageError(
             "the proxy in the environment is a SOCKS proxy",
@@ -250,7 +251,9 @@ def _lanes(url: httpx2.URL) -> LaneTransport:
 def _tls(url: httpx2.URL) -> ssl.SSLContext:
     """Return one context for all connections: reading the certificates is slow."""
     if url.scheme == "https":
-        return httpx2.create_ssl_context()
+        tls = httpx2.create_ssl_context()
+        tls.set_alpn_protocols(["http/1.1"])
+        return tls
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

@@ -2,9 +2,10 @@
 
 httpcore's pool scans all its connections and requests under one lock at every
 call; with hundreds of threads that scan costs more than the call. A thread that
-has a pool of one to itself never waits there, and its socket is known.
+has a connection to itself never waits there, and its socket is known. Straight to
+the server goes over a wire of our own; through a proxy, over the SDK's HTTP layer.
 
-Floor: doors and rules. Knows flights and unpacking.
+Floor: doors and rules. Knows flights, unpacking and the wire.
 """
 
 import socket
@@ -16,27 +17,56 @@ import httpx2
 
 from runner.client.flights import Flight
 from runner.client.unpacking import unpacked
+from runner.client.wire import KEEPALIVE_S, Origin, Wire
 
 MOST_BODY_BYTES = 256 * 1024 * 1024
 """No answer is near this; the store refuses more."""
-_KEEPALIVE_S = 30.0
-"""Shorter than servers' own: a request sent into a connection that is just being
-closed is lost, possibly billed."""
 
 
 class _Lane:
     """One thread's connection and the call it is on."""
 
-    def __init__(self, transport: httpx2.HTTPTransport) -> None:
-        self.transport = transport
+    def __init__(self, way: "Wire | _ThroughProxy") -> None:
+        self.way = way
         self.socket: socket.socket | None = None
         self.flight: Flight | None = None
+
+
+class _ThroughProxy:
+    """A connection that the SDK's HTTP layer makes: tunnels, SOCKS, logins."""
+
+    def __init__(self, tls: ssl.SSLContext, proxy: httpx2.Proxy) -> None:
+        one = httpx2.Limits(
+            max_connections=1,
+            max_keepalive_connections=1,
+            keepalive_expiry=KEEPALIVE_S,
+        )
+        self._transport = httpx2.HTTPTransport(
+            verify=tls, limits=one, proxy=proxy, retries=0
+        )
+
+    def handle_request(
+        self, request: httpx2.Request, flight: Flight
+    ) -> httpx2.Response:
+        request.extensions = {**request.extensions, "trace": flight.observe}
+        return self._transport.handle_request(request)
+
+    def close(self) -> None:
+        self._transport.close()
 
 
 class LaneTransport(httpx2.BaseTransport):
     """Sends each thread's requests over that thread's own connection."""
 
-    def __init__(self, tls: ssl.SSLContext, proxy: httpx2.Proxy | None) -> None:
+    def __init__(
+        self, url: httpx2.URL, tls: ssl.SSLContext, proxy: httpx2.Proxy | None
+    ) -> None:
+        is_secure = url.scheme == "https"
+        self._origin = Origin(
+            host=url.raw_host.decode("ascii").strip("[]"),
+            port=url.port or (443 if is_secure else 80),
+            tls=tls if is_secure else None,
+        )
         self._tls = tls
         self._proxy = proxy
         self._local = threading.local()
@@ -56,9 +86,8 @@ class LaneTransport(httpx2.BaseTransport):
         lane = self._lane()
         flight = lane.flight
         assert flight is not None, "board() comes before a send"
-        request.extensions = {**request.extensions, "trace": flight.observe}
         try:
-            response = lane.transport.handle_request(request)
+            response = lane.way.handle_request(request, flight)
         finally:
             lane.socket = flight.socket
         # A load balancer's cookie would be sent along by every other thread.
@@ -74,29 +103,24 @@ class LaneTransport(httpx2.BaseTransport):
             lanes = list(self._lanes.values())
             self._lanes.clear()
         for lane in lanes:
-            lane.transport.close()
+            lane.way.close()
 
     def _lane(self) -> _Lane:
         lane: _Lane | None = getattr(self._local, "lane", None)
         if lane is None:
-            lane = self._local.lane = _Lane(self._transport())
+            lane = self._local.lane = _Lane(self._way())
             with self._lock:
                 gone = [thread for thread in self._lanes if not thread.is_alive()]
                 closing = [self._lanes.pop(thread) for thread in gone]
                 self._lanes[threading.current_thread()] = lane
             for old in closing:
-                old.transport.close()
+                old.way.close()
         return lane
 
-    def _transport(self) -> httpx2.HTTPTransport:
-        one = httpx2.Limits(
-            max_connections=1,
-            max_keepalive_connections=1,
-            keepalive_expiry=_KEEPALIVE_S,
-        )
-        return httpx2.HTTPTransport(
-            verify=self._tls, limits=one, proxy=self._proxy, retries=0
-        )
+    def _way(self) -> "Wire | _ThroughProxy":
+        if self._proxy is None:
+            return Wire(self._origin)
+        return _ThroughProxy(self._tls, self._proxy)
 
 
 class _Recorded(httpx2.SyncByteStream):

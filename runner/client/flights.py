@@ -81,7 +81,7 @@ class Flight:
         """Follow the connection: httpcore's documented `trace` extension."""
         step = event.partition(".")[2]
         if step in ("connect_tcp.complete", "start_tls.complete"):
-            self._hold(info["return_value"].get_extra_info("socket"))
+            self.hold(info["return_value"].get_extra_info("socket"))
         elif step == "send_request_headers.started":
             # A proxy's CONNECT goes first, through the same events.
             if info["request"].method != b"CONNECT":
@@ -92,7 +92,8 @@ class Flight:
         elif step == "send_request_body.complete" and self.phase is Phase.SENDING:
             self.phase = Phase.SENT
 
-    def _hold(self, connected: socket.socket) -> None:
+    def hold(self, connected: socket.socket) -> None:
+        """Go on over this connection; shut it if the call was cut meanwhile."""
         with self._lock:
             self.socket = connected
             if self.cut_by:

@@ -21,7 +21,7 @@ from client_server import (
     http,
 )
 
-from runner.client import Client
+from runner.client import Client, ClientSettings
 from runner.errors import EndpointError, UsageError
 from runner.records import PATHS, Endpoint, FailureKind, Request
 
@@ -459,3 +459,76 @@ def test_latency_is_what_the_clock_says(
 
     reply = connect(serve(slow).url).call(chat(), "night-1-1")
     assert reply.latency_s == 2.5
+
+
+def test_a_header_never_becomes_two(serve: Serve) -> None:
+    """A line end in the organisation's name would begin another header."""
+    server = serve(always(http()))
+    settings = ClientSettings(
+        base_url=server.url,
+        organization="org\r\nX-Other: 1",
+        project=None,
+        timeout_s=5.0,
+        connections=1,
+        run="night",
+    )
+    client = Client(settings, KEY, FakeClock())
+    failure = client.call(chat(), "night-1-1").failure
+    client.close()
+
+    assert failure is not None
+    assert failure.kind is FailureKind.NOT_SENT
+    assert server.requests == []
+
+
+def test_an_answer_in_chunks_is_put_together(serve: Serve, connect: Connect) -> None:
+    """As servers without the length at hand send it; the connection is kept."""
+    body = json.dumps({"choices": [{"message": {"content": "yes"}}]}).encode()
+    pieces = b"".join(b"%x\r\n%s\r\n" % (1, body[n : n + 1]) for n in range(len(body)))
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server = serve(always(head + pieces + b"0\r\n\r\n"))
+    client = connect(server.url)
+    for _ in range(2):
+        reply = client.call(chat(), "night-1-1")
+        assert (reply.failure, reply.body) == (None, body)
+    assert server.connections == 1
+
+
+def test_chunks_that_break_off_may_have_cost(serve: Serve, connect: Connect) -> None:
+    """What has come is kept."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    def script(line: Line) -> None:
+        line.request()
+        line.send(head + b'a\r\n{"choices"\r\n10\r\n:[')
+
+    reply = connect(serve(script).url).call(chat(), "night-1-1")
+    assert reply.failure is not None
+    assert (reply.failure.kind, reply.failure.possibly_billed) == (
+        FailureKind.CUT,
+        True,
+    )
+    assert reply.body == b'{"choices":['
+
+
+def test_what_a_server_says_beyond_its_answer_belongs_to_no_other_question(
+    serve: Serve, connect: Connect
+) -> None:
+    """A 204 with a body, a second answer: the connection is not used again."""
+    whole = b"HTTP/1.1 204 No Content\r\n\r\n" + http(200, b'{"choices":[]}')
+    server = serve(always(whole))
+    client = connect(server.url)
+    for _ in range(2):
+        reply = client.call(chat(), "night-1-1")
+        assert (reply.status, reply.body) == (204, b"")
+    assert (len(server.requests), server.connections) == (2, 2)
+
+
+def test_any_byte_in_a_header_leaves_the_answer_as_it_is(
+    serve: Serve, connect: Connect
+) -> None:
+    """Not ASCII, as no header should be."""
+    answer = http(200, b'{"choices":[]}', x_request_id="r")
+    server = serve(always(answer.replace(b": r\r\n", b": \x80\xff\r\n")))
+    reply = connect(server.url).call(chat(), "night-1-1")
+    assert (reply.failure, reply.body) == (None, b'{"choices":[]}')

@@ -1,0 +1,52 @@
+"""What the SDK is given as its `http_client`: builds a request, and sends it once.
+
+The SDK's hook takes any httpx2.Client. Its own does on every call what never comes
+out differently here: parse the same URL three times, merge headers of a client that
+has none, keep cookies, look for redirects, logins and hooks. Without that a call
+costs 0.2 ms of CPU less.
+
+Floor: doors and rules. Knows the lanes.
+"""
+
+from typing import Any
+
+import httpx2
+
+from runner.client.connections import LaneTransport
+
+
+class OneSend(httpx2.Client):
+    """An httpx2.Client whose `send` is one request over this thread's lane."""
+
+    def __init__(self, lanes: LaneTransport, timeout: httpx2.Timeout) -> None:
+        super().__init__(transport=lanes, timeout=timeout, follow_redirects=False)
+        self._lanes = lanes
+        self._urls: dict[str, httpx2.URL] = {}
+        """As written → parsed: one for each endpoint."""
+
+    def build_request(self, method: str, url: Any, **given: Any) -> httpx2.Request:
+        """The request; only what the SDK gives is in it, and that it is kept open."""
+        if not isinstance(url, str) or any(
+            given.get(name) for name in ("params", "cookies", "data", "files", "json")
+        ):
+            return super().build_request(method, url, **given)
+        parsed = self._urls.get(url)
+        if parsed is None:
+            parsed = self._urls[url] = httpx2.URL(url)
+        return httpx2.Request(
+            method,
+            parsed,
+            content=given.get("content"),
+            headers=[*given["headers"], ("Connection", "keep-alive")],
+            extensions={"timeout": given["timeout"].as_dict()},
+        )
+
+    def send(self, request: httpx2.Request, **_: Any) -> httpx2.Response:
+        """Send it, once, and read all of the reply."""
+        response = self._lanes.handle_request(request)
+        response.request = request
+        try:
+            response.read()
+        finally:
+            response.close()
+        return response
