@@ -14,6 +14,7 @@ from runner.checkpoint.anew import is_due, load_due, save_due
 from runner.checkpoint.entries import Outcome
 from runner.checkpoint.history import History, history_of
 from runner.checkpoint.intake import take_in_rescued
+from runner.checkpoint.last_commit import decide_last_commit
 from runner.checkpoint.locks import RunLock
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
@@ -51,6 +52,8 @@ def holding(run_folder: Path, clock: Clock) -> Iterator[Manifest]:
         manifest = Manifest.load(run_folder)
         with contextlib.closing(manifest.open_reader(run_folder, live=False)) as reader:
             check_last_sign(run_folder, reader.totals())
+        for slot in manifest.shards:
+            decide_last_commit(run_folder, slot)
         take_in_rescued(run_folder, manifest.run_id, manifest.shards)
         yield manifest
     finally:
@@ -147,6 +150,17 @@ class OpenRun:
         if slot not in self.manifest.shards:
             self.manifest = self.manifest.with_shard(self.folder, slot)
             self._reader.close()
+            self._reader = self._open_reader()
+
+    def decide_last_commit(self, slot: int) -> None:
+        """Let no record of that dead worker appear later; StoreError if not possible.
+
+        Our own connection is closed for it: then what it was committing is taken in.
+        """
+        self._reader.close()
+        try:
+            decide_last_commit(self.folder, slot)
+        finally:
             self._reader = self._open_reader()
 
     def record(self, outcome: Outcome, result: bytes, replaced: Outcome | None) -> None:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from runner.checkpoint.entries import Outcome
 from runner.checkpoint.reading import ShardReader
 from runner.clock import Clock
+from runner.errors import StoreError
 from runner.limiter import rebuild_slot
 from runner.protocols import Died
 from runner.records import OutcomeState, Stop, StopKind
@@ -103,6 +104,7 @@ class Undertaker:
             _log.warning(
                 "worker %d %s with %d items", slot.number, death.why, len(slot.assigned)
             )
+        stop = self._decide_last_commit(slot) if is_sudden else None
         reader = ShardReader(self._run.folder, slot.number, live=True)
         try:
             slot.rest(reader.totals())
@@ -114,9 +116,17 @@ class Undertaker:
         finally:
             reader.close()
         self._unsettled[slot.number] = slot.totals.committed_usd
-        return (
-            self._plan_restart(slot, death, is_spared=is_spared) if is_sudden else None
-        )
+        if is_sudden and stop is None:
+            stop = self._plan_restart(slot, death, is_spared=is_spared)
+        return stop
+
+    def _decide_last_commit(self, slot: Slot) -> Stop | None:
+        """Before an item of it is handed on: what is not there must not appear."""
+        try:
+            self._run.decide_last_commit(slot.number)
+        except StoreError as error:
+            return Stop(kind=StopKind.STORE, message=error.message, hint=error.hint)
+        return None
 
     def _suspect(self, slot: Slot, reader: ShardReader) -> None:
         """All that it had not finished.

@@ -36,6 +36,13 @@ _DEATHS = ("supervisor", "behaviour/test_one_bad_thing_does_not_stop_the_night.p
 
 MUTANTS = (
     _one(
+        "a killed worker's last commit may appear later",
+        "supervisor/undertaker.py",
+        "self._decide_last_commit(slot) if is_sudden else None",
+        "None",
+        "supervisor",
+    ),
+    _one(
         "outcome acknowledged before commit",
         "checkpoint/shard.py",
         "        self._committer.submit(Write(key, sealed, delta, done, is_new))\n",

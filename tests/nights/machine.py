@@ -109,7 +109,11 @@ class Machine:
             "Presence": self._held(Presence),
             "load_task": self._load_task,
         }
-        replaced[runner.supervisor.opened] = {"RunLock": self._held(RunLock)}
+        replaced[runner.supervisor.opened] = {
+            "RunLock": self._held(RunLock),
+            # This disk has no half-seen commits.
+            "decide_last_commit": lambda _folder, _slot: None,
+        }
         replaced[runner.session.working] = {
             "engines": self,
             "listening": self._listening,

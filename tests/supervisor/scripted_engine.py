@@ -10,7 +10,8 @@ from fake_clock import FakeClock
 
 from runner.checkpoint.entries import Attempt, Outcome, settled
 from runner.checkpoint.history import History
-from runner.checkpoint.shard import Shard
+from runner.checkpoint.shard import Shard, shard_folder
+from runner.checkpoint.store import DATABASE
 from runner.itemfile import ItemIndex
 from runner.protocols import Died, Event, Said, WorkerSettings
 from runner.records import Endpoint, JsonObject, OutcomeState, Reply, Usage
@@ -37,6 +38,9 @@ class Script:
     """Which of these slots somebody outside kills at the next poll."""
     untold: set[int] = field(default_factory=set)
     """Rows whose worker dies when their outcome is on disk, before it says so; once."""
+    half_seen: set[int] = field(default_factory=set)
+    """Rows whose worker dies inside the commit of their outcome: it is whole in the
+    -wal file, and not yet in the index that all connections share."""
     never_ready: bool = False
     """Workers die before they say ready."""
     says: Callable[[int], JsonObject] = lambda _row: {}
@@ -122,9 +126,13 @@ class ScriptedEngine:
                 worker.settle(attempt)
             self._end(slot, Died(slot, "killed by SIGSEGV", is_clean=False))
             return
+        shared = worker.shared.read_bytes()
         worker.settle(attempt)
         worker.record(attempt, history)
-        if row in self.script.untold:
+        if row in self.script.half_seen:
+            with worker.shared.open("r+b") as stream:
+                stream.write(shared)
+        if row in self.script.untold | self.script.half_seen:
             self.script.untold.discard(row)
             self._end(slot, Died(slot, "killed by SIGKILL", is_clean=False))
             return
@@ -140,6 +148,8 @@ class ScriptedEngine:
 class _Worker:
     def __init__(self, settings: WorkerSettings) -> None:
         self.shard = Shard(settings.run_folder, settings.slot)
+        database = shard_folder(settings.run_folder, settings.slot) / DATABASE
+        self.shared = database.with_name(f"{DATABASE}-shm")
         self.index = ItemIndex.open(settings.run_folder / INDEX)
         self.queue: deque[tuple[int, History]] = deque()
         self.begun: dict[int, Attempt] = {}

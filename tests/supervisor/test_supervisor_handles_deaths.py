@@ -16,6 +16,7 @@ from scripted_engine import Script, ScriptedEngine
 from runner.checkpoint.locks import Presence
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
+from runner.checkpoint.recounting import recount
 from runner.config import Pacing, RunConfig, Service, TaskSpec, default_output
 from runner.errors import RunLocked, StateDamaged
 from runner.records import OutcomeState, RunStatus, Stop, StopKind
@@ -135,6 +136,19 @@ def test_an_outcome_that_a_dead_worker_did_not_tell_is_found_on_disk(
     assert stop is None
     assert sorted(engine.asked) == list(range(12))
     assert states(run_folder, clock) == [OutcomeState.VALID] * 12
+
+
+def test_an_outcome_whose_commit_was_half_seen_is_not_paid_for_again(
+    run_folder: Path, clock: FakeClock
+) -> None:
+    """Nobody sees it while one connection is open; it would appear later."""
+    stop, engine, supervisor = supervise(run_folder, clock, Script(half_seen={5}))
+
+    assert stop is None
+    assert sorted(engine.asked) == list(range(12))
+    assert states(run_folder, clock) == [OutcomeState.VALID] * 12
+    with reading(run_folder, clock) as reader:
+        assert recount(reader) == supervisor.totals()
 
 
 def test_a_session_beside_a_dead_ones_worker_is_refused(
