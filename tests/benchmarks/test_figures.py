@@ -1,0 +1,72 @@
+"""Figures of a benchmark from a log and from answers that are known."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import figures
+import provider
+import pytest
+from workloads import WORKLOADS
+
+USED: dict[str, Any] = {
+    "started_unix_s": 99.0,
+    "wall_s": 3.0,
+    "exit_code": 0,
+    "user_s": 1.0,
+    "system_s": 0.5,
+    "pss_mb": 50.0,
+    "processes": 1,
+    "threads": 1,
+    "others_s": 0.75,
+}
+TEXT = "The passage says what it means to say."
+
+
+def figures_of(
+    folder: Path, name: str, log: str, lines: list[dict[str, Any]], items: int
+) -> figures.Figures:
+    (folder / "requests.log").write_text(log)
+    out = folder / "out.jsonl"
+    out.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    workload = dataclasses.replace(WORKLOADS[name], items=items)
+    answers = provider.read_log(folder / "requests.log")
+    return figures.figures(("runner", name), workload, USED, answers, out, 0.25)
+
+
+def test_an_answer_counts_only_for_the_item_it_belongs_to(tmp_path: Path) -> None:
+    lines: list[dict[str, Any]] = [
+        {"id": "item-1", "response": f"item-1 {TEXT}"},
+        {"id": "item-2", "response": f"item-3 {TEXT}"},
+        {"id": "item-4", "response": None},
+        {"input": "item-5 Read this", "llm": {"response": f"item-5 {TEXT}"}},
+    ]
+
+    found = figures_of(tmp_path, "open", "", lines, items=5)
+
+    assert (found.lost, found.wrong) == (3, 1)
+
+
+def test_refusals_are_counted_and_answers_per_second_leave_them_out(
+    tmp_path: Path,
+) -> None:
+    log = "101.000 1.000 200 item-1 0\n100.500 0.000 429 item-2 0\n"
+    log += "102.000 1.000 200 item-2 0\n"
+
+    found = figures_of(tmp_path, "open", log, [], items=2)
+
+    assert (found.requests, found.refused, found.in_flight) == (3, 1, 1)
+    assert found.per_second == pytest.approx(1.0)
+    assert found.first_send_s == pytest.approx(1.0)
+    assert found.others_cpu_s == pytest.approx(0.5)
+
+
+def test_the_share_of_a_limit_is_taken_after_the_ramp(tmp_path: Path) -> None:
+    # 6,000 a minute are 100 a second: half of it, for 30 s.
+    arrivals = [step * 0.02 for step in range(1501)]
+    log = "".join(f"{100 + at:.3f} 0.000 200 item-1 0\n" for at in arrivals)
+
+    found = figures_of(tmp_path, "window", log, [], items=1)
+
+    assert found.share_after_ramp == pytest.approx(0.5, abs=0.001)
