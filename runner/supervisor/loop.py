@@ -352,7 +352,8 @@ class Supervisor:
             write_heartbeat(self._run.folder, status)
         except OSError as error:
             # What cannot hold a sign of life cannot hold an answer.
-            self._stop_for(disk_stop(f"the heartbeat cannot be written: {error}"))
+            why = f"the heartbeat cannot be written: {error.strerror}"
+            self._stop_for(disk_stop(why))
         self._on_status(status)
 
     def _check_disk(self) -> None:

@@ -1,5 +1,6 @@
 """The disk fills up in the middle of a run: what is in flight is kept all the same."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -41,7 +42,8 @@ def test_answers_that_come_in_on_a_full_disk_are_not_paid_for_again(
     assert process.returncode == 4, output
     assert stopped.paid_twice == set()
     assert status["state"] == "stopped"
-    assert "full" in status["stopped_because"]
+    # As SQLite says it, or as the system does: whoever meets it first.
+    assert re.search("disk is full|No space left", status["stopped_because"])
     assert status["requests"]["unresolved"] == 0
     assert status["requests"]["answered"] == len(stopped.billed)
 
