@@ -128,6 +128,24 @@ def _share(
     end_s = min(begin_s + span_s, good[-1].came_unix_s)
     if end_s <= begin_s:
         return None
-    inside = [a for a in good if begin_s <= a.came_unix_s < end_s]
-    used = len(inside) if workload.rpm else sum(a.charged_tokens for a in inside)
-    return used / ((workload.rpm or workload.tpm) / 60 * (end_s - begin_s))
+    limit = workload.rpm or workload.tpm
+    took = [(a.came_unix_s, _charge(workload, a)) for a in good]
+    used = sum(charge for at_s, charge in took if begin_s <= at_s < end_s)
+    before = [(at_s, charge) for at_s, charge in took if at_s < begin_s]
+    held = _held(workload, before, begin_s) if workload.meter == "bucket" else 0.0
+    return used / (limit / 60 * (end_s - begin_s) + held)
+
+
+def _charge(workload: Workload, answer: Answer) -> int:
+    return 1 if workload.rpm else answer.charged_tokens
+
+
+def _held(workload: Workload, took: list[tuple[float, int]], until_s: float) -> float:
+    """Return what the server's bucket still held: it can be admitted on top."""
+    burst = workload.request_burst() if workload.rpm else workload.token_burst()
+    rate = (workload.rpm or workload.tpm) / 60
+    level, last_s = float(burst), took[0][0] if took else until_s
+    for at_s, charge in [*took, (until_s, 0)]:
+        level = min(burst, level + (at_s - last_s) * rate) - charge
+        last_s = at_s
+    return max(0.0, level)

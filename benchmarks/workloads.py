@@ -40,6 +40,14 @@ class Workload:
     workers: int = 2
     """Processes of runner; nobody else has several."""
 
+    def request_burst(self) -> int:
+        """Return what a bucket of requests holds: a second's."""
+        return max(1, self.rpm // 60)
+
+    def token_burst(self) -> int:
+        """Return what a bucket of tokens holds: ten seconds', for large items."""
+        return self.tpm // 6
+
     def lua_settings(self) -> str:
         """Return the fields of the server's table."""
         settings: dict[str, float | str] = {
@@ -47,9 +55,9 @@ class Workload:
             "slow_share": self.slow_share,
             "slow_factor": self.slow_factor,
             "rpm": self.rpm,
-            "request_burst": max(1, self.rpm // 60),
+            "request_burst": self.request_burst(),
             "tpm": self.tpm,
-            "token_burst": self.tpm // 6,
+            "token_burst": self.token_burst(),
             "meter": self.meter,
             "charges": self.charges,
         }

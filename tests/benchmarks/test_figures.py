@@ -70,3 +70,15 @@ def test_the_share_of_a_limit_is_taken_after_the_ramp(tmp_path: Path) -> None:
     found = figures_of(tmp_path, "window", log, [], items=1)
 
     assert found.share_after_ramp == pytest.approx(0.5, abs=0.001)
+
+
+def test_what_a_bucket_still_held_could_have_been_admitted_too(tmp_path: Path) -> None:
+    # 600,000 a minute are 10,000 a second, and the bucket of 100,000 is full after
+    # the ramp: 20 s admit 300,000, of which 200,000 were taken.
+    late = [f"{110 + at}.000 0.000 200 item-1 10000\n" for at in range(20)]
+    log = "".join(["100.000 0.000 200 item-1 0\n", *late])
+    log += "130.000 0.000 200 item-1 0\n"
+
+    found = figures_of(tmp_path, "tokens", log, [], items=1)
+
+    assert found.share_after_ramp == pytest.approx(2 / 3, abs=0.001)
