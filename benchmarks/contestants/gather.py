@@ -1,7 +1,8 @@
 """The loop of many articles: AsyncOpenAI, `asyncio.gather` over one batch at a time.
 
 With a limit a batch is a minute's requests, and the rest of the minute is slept;
-without one it is what may be in flight. The SDK retries by itself. `--aiohttp` has
+without one it is what may be in flight. A semaphore keeps the batch from flooding
+the connection pool, which slows with all that wait in it. The SDK retries by itself. `--aiohttp` has
 the SDK send through its own aiohttp client.
 """
 
@@ -27,13 +28,19 @@ async def ask(client: AsyncOpenAI, task: Job, item: dict[str, str]) -> str | Non
 async def main(task: Job, *, is_aiohttp: bool) -> None:
     """Ask batch after batch."""
     size = task.rpm or task.in_flight
+    turn = asyncio.Semaphore(task.in_flight)
     client = AsyncOpenAI(http_client=DefaultAioHttpClient() if is_aiohttp else None)
+
+    async def ask_in_turn(item: dict[str, str]) -> str | None:
+        async with turn:
+            return await ask(client, task, item)
+
     async with client:
         with task.out.open("w") as file:
             for first in range(0, len(task.items), size):
                 started_s = time.monotonic()
                 batch = task.items[first : first + size]
-                answers = await asyncio.gather(*(ask(client, task, i) for i in batch))
+                answers = await asyncio.gather(*(ask_in_turn(item) for item in batch))
                 for item, answer in zip(batch, answers, strict=True):
                     write(file, item, answer)
                 if task.rpm and first + size < len(task.items):
