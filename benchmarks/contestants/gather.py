@@ -2,8 +2,8 @@
 
 With a limit a batch is a minute's requests, and the rest of the minute is slept;
 without one it is what may be in flight. A semaphore keeps the batch from flooding
-the connection pool, which slows with all that wait in it. The SDK retries by itself. `--aiohttp` has
-the SDK send through its own aiohttp client.
+the connection pool, which slows with all that wait in it. The SDK retries by itself.
+`--aiohttp` has the SDK send through its own aiohttp client.
 """
 
 import asyncio
