@@ -16,7 +16,7 @@ import environments
 import provider
 from figures import Figures
 from roster import ROSTER
-from workloads import Workload
+from workloads import WORKLOADS, Workload
 
 Data = dict[str, Any]
 
@@ -36,7 +36,7 @@ def write(
     }
     names = {run.contestant: None for run in runs}
     data = {
-        "workload": dataclasses.asdict(workload),
+        "workload": dataclasses.asdict(WORKLOADS[workload.name]),
         "sessions": [*kept["sessions"], session],
         "versions": kept["versions"] | {name: _version(name) for name in names},
         "runs": kept["runs"] + [dataclasses.asdict(run) for run in runs],
