@@ -17,6 +17,7 @@ REFUSED = 429
 RAMP_S = 10.0
 SPAN_S = 120.0
 MINUTE_S = 60.0
+SHORTEST_S = 50.0
 NAME = re.compile(r"item-\d+")
 ANSWER = re.compile(r"(item-\d+) The passage says")
 
@@ -26,7 +27,8 @@ class Figures:
     """One run of one contestant; None where the workload has no such figure.
 
     Shares are of what the server's limit admits: in the 120 s (or up to the last
-    request) after a ramp of 10 s, and in the 60 s after the first request.
+    request, if that is 50 s at least) after a ramp of 10 s, and in the 60 s after
+    the first request.
     """
 
     contestant: str
@@ -126,8 +128,8 @@ def _share(
         return None
     begin_s = good[0].came_unix_s + ramp_s
     end_s = min(begin_s + span_s, good[-1].came_unix_s)
-    if end_s <= begin_s:
-        return None
+    if end_s - begin_s < SHORTEST_S:
+        return None  # what was free before it began would count for too much
     limit = workload.rpm or workload.tpm
     took = [(a.came_unix_s, _charge(workload, a)) for a in good]
     used = sum(charge for at_s, charge in took if begin_s <= at_s < end_s)

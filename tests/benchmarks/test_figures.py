@@ -63,8 +63,8 @@ def test_refusals_are_counted_and_answers_per_second_leave_them_out(
 
 
 def test_the_share_of_a_limit_is_taken_after_the_ramp(tmp_path: Path) -> None:
-    # 6,000 a minute are 100 a second: half of it, for 30 s.
-    arrivals = [step * 0.02 for step in range(1501)]
+    # 6,000 a minute are 100 a second: half of it, for 90 s.
+    arrivals = [step * 0.02 for step in range(4501)]
     log = "".join(f"{100 + at:.3f} 0.000 200 item-1 0\n" for at in arrivals)
 
     found = figures_of(tmp_path, "window", log, [], items=1)
@@ -74,11 +74,11 @@ def test_the_share_of_a_limit_is_taken_after_the_ramp(tmp_path: Path) -> None:
 
 def test_what_a_bucket_still_held_could_have_been_admitted_too(tmp_path: Path) -> None:
     # 600,000 a minute are 10,000 a second, and the bucket of 100,000 is full after
-    # the ramp: 20 s admit 300,000, of which 200,000 were taken.
-    late = [f"{110 + at}.000 0.000 200 item-1 10000\n" for at in range(20)]
+    # the ramp: 60 s admit 700,000, of which 350,000 were taken.
+    late = [f"{110 + at}.000 0.000 200 item-1 10000\n" for at in range(35)]
     log = "".join(["100.000 0.000 200 item-1 0\n", *late])
-    log += "130.000 0.000 200 item-1 0\n"
+    log += "170.000 0.000 200 item-1 0\n"
 
     found = figures_of(tmp_path, "tokens", log, [], items=1)
 
-    assert found.share_after_ramp == pytest.approx(2 / 3, abs=0.001)
+    assert found.share_after_ramp == pytest.approx(1 / 2, abs=0.001)
