@@ -15,10 +15,18 @@ NAMES = {"wall_s": "wall time, s", "cpu_s": "CPU of the whole process tree, s"}
 
 
 def svg(data: dict[str, Any], says: str) -> str:
-    """Return a bar chart of the medians; lines show the ranges."""
-    runs = by_contestant(data)
+    """Return a bar chart of the medians; lines show the ranges.
+
+    Only of those that were given all items.
+    """
+    items = data["workload"]["items"]
+    runs = {
+        name: own
+        for name, own in by_contestant(data).items()
+        if all(run["items"] == items for run in own)
+    }
     names = sorted(runs, key=lambda name: median(runs[name], "wall_s"))
-    most = max(run[field] for run in data["runs"] for field in COLOURS)
+    most = max(run[field] for own in runs.values() for run in own for field in COLOURS)
     scale = (WIDTH - LEFT - RIGHT) / most
     height = TOP + len(names) * (2 * BAR + GAP) + 10
     parts = [_opening(height), _text(16, 20, says, weight="bold"), *_legend()]
