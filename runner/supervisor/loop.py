@@ -166,7 +166,7 @@ class Supervisor:
         slot.totals = Totals.from_json(message["totals"])
         slot.blocked_by = message["blocked_by"]
         slot.is_asked_back = False
-        self._staffing.heard(slot, message["load"])
+        self._staffing.heard(slot, message["load"], self._clock.monotonic_s())
         for note in message["notes"]:
             _log.warning("worker %d %s", slot.number, note)
         slot.slowest = tuple(

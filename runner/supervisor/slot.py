@@ -31,7 +31,9 @@ class Slot:
     is_asked_back: bool = False
     """It was told to give items back, and has not answered."""
     per_s: float = 0.0
-    """Items it finishes in a second."""
+    """Calls it finishes in a second, of late."""
+    heard_s: float = 0.0
+    """When it spoke last."""
     is_ready: bool = False
     is_alive: bool = True
     silent_s: float = 0.0

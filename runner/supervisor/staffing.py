@@ -15,6 +15,8 @@ from runner.supervisor.governor import Governor, Seen
 from runner.supervisor.slot import Slot
 
 _LOOK_S = 0.2
+_SHORTEST_S = 0.01
+_RECENT_S = 1.0
 _MINUTE_S = 60.0
 
 
@@ -42,8 +44,12 @@ class Staffing:
             return self._concurrency.most
         return self._governor.target
 
-    def heard(self, slot: Slot, load: JsonObject) -> None:
+    def heard(self, slot: Slot, load: JsonObject, now_s: float) -> None:
         """A worker told how busy it is, and what has come back there since."""
+        passed_s = max(_SHORTEST_S, now_s - slot.heard_s)
+        slot.heard_s = now_s
+        share = min(1.0, passed_s / _RECENT_S)
+        slot.per_s += share * (load["finished"] / passed_s - slot.per_s)
         slot.under_way, slot.waiting = load["under_way"], load["waiting"]
         self._finished += load["finished"]
         self._took_s += load["took_s"]

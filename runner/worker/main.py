@@ -11,6 +11,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import heapq
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -97,6 +98,7 @@ class Worker:
         self._queue: collections.deque[tuple[int, History | Walk]] = collections.deque()
         self._queued = threading.Condition()
         self._idle = 0
+        self._next_tick_s = 0.0
         self._stop = threading.Event()
         self._items = _open_items(settings, opened)
         self._tools = _open_tools(
@@ -113,11 +115,12 @@ class Worker:
             self._obey(order, abandon)
         while not self._stop.is_set():
             self._listen(abandon)
-            self._tick()
+            self._tick_when_due()
         self._drain(abandon)
 
     def _listen(self, abandon: threading.Event) -> None:
-        orders = self._channel.receive(_TICK_S)
+        now_s = self._clock.monotonic_s()
+        orders = self._channel.receive(max(0.0, self._next_tick_s - now_s))
         if orders is None:
             self._halt()
             return
@@ -201,6 +204,13 @@ class Worker:
         with self._queued:
             self._queued.notify_all()
 
+    def _tick_when_due(self) -> None:
+        """Not at every order: each tick is news, and news brings orders."""
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._next_tick_s:
+            self._next_tick_s = now_s + _TICK_S
+            self._tick()
+
     def _tick(self) -> None:
         self._tools.client.enforce_deadlines()
         message = self._outbox.collect(self._slowest())
@@ -213,21 +223,28 @@ class Worker:
     def _drain(self, abandon: threading.Event) -> None:
         """Wait for what is in flight; everything received is recorded."""
         self._halt()
-        while any(thread.is_alive() for thread in self._threads):
+        while self._is_anyone_at_work():
             self._listen(abandon)
-            self._tick()
+            self._tick_when_due()
             if abandon.is_set():
                 self._clock.wait(threading.Event(), _ABANDON_GRACE_S)
                 break
         self._tools.shard.close()
         self._tick()
 
+    def _is_anyone_at_work(self) -> bool:
+        # Those that have ended are asked once.
+        while self._threads and not self._threads[-1].is_alive():
+            self._threads.pop()
+        return bool(self._threads)
+
     def _slowest(self) -> list[list[float]]:
         now_s = self._clock.monotonic_s()
-        flights = sorted(self._tools.flights.copy().items(), key=lambda f: f[1])
+        flights = self._tools.flights.copy().items()
+        oldest = heapq.nsmallest(_SLOWEST_SHOWN, flights, key=lambda flight: flight[1])
         return [
             [number, attempt, round(now_s - sent_s, 1)]
-            for (number, attempt), sent_s in flights[:_SLOWEST_SHOWN]
+            for (number, attempt), sent_s in oldest
         ]
 
     def _call_items(self) -> None:
@@ -249,7 +266,8 @@ class Worker:
     def _queue_up(self, row: int, begun: History | Walk) -> None:
         with self._queued:
             self._queue.append((row, begun))
-            self._queued.notify()
+            if self._idle:
+                self._queued.notify()
 
     def _assigned(self) -> Iterator[tuple[int, History | Walk]]:
         while True:

@@ -274,9 +274,9 @@ MUTANTS = (
     ),
     _one(
         "redirects followed",
-        "client/calling.py",
-        "follow_redirects=False",
-        "follow_redirects=True",
+        "client/session.py",
+        "        response = self._lanes.handle_request(request)\n",
+        "        return super().send(request, follow_redirects=True)\n",
         "client",
     ),
     _one(

@@ -155,7 +155,7 @@ def test_what_workers_tell_makes_it_more() -> None:
     found = Staffing(concurrency_for(Pacing(), 1_000), 0.0)
     worker = slots(8)
     for second in range(1, 10):
-        found.heard(worker[0], LOAD)
+        found.heard(worker[0], LOAD, float(second))
         assert found.is_due(float(second))
         found.look(worker, None, float(second), left=500)
 
@@ -217,3 +217,17 @@ def test_a_worker_without_a_caller_gets_no_item() -> None:
 
     assert len(one.assigned) == 3
     assert not none.assigned
+
+
+@pytest.mark.usefixtures("_machine")
+def test_a_worker_that_finishes_hundreds_a_second_has_them_at_hand() -> None:
+    """News and orders take a third of a second; its callers do not wait for them."""
+    told = Staffing(concurrency_for(Pacing(threads=32, workers=1), 10_000), 0.0)
+    [fast] = slots(32)
+    [slow] = slots(32)
+    for tick in range(100):
+        told.heard(fast, {**LOAD, "finished": 20}, tick * 0.05)
+        told.heard(slow, {**LOAD, "finished": 1}, tick * 0.05)
+
+    assert slow.most_assigned == 40
+    assert 140 <= fast.most_assigned <= 160
