@@ -46,7 +46,7 @@ def summary_facts(summary: Summary, folder: Path) -> list[Fact]:
 
 def _run_fact(summary: Summary) -> Fact:
     words = f"{printable(summary.run)}: {summary.state}"
-    if summary.stopped_because and summary.state is not RunState.FINISHED:
+    if summary.stopped_because:
         words += f" ({printable(summary.stopped_because)})"
     if summary.simulated:
         words += " (simulated answers and prices)"

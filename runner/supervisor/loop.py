@@ -105,10 +105,12 @@ class Supervisor:
         if limit := self._run.config.pacing.limit:
             pending = max(0, min(pending, limit - self._finished))
         is_running = state is RunState.RUNNING
+        # What goes wrong after the last outcome has stopped nothing.
+        stop = None if state is RunState.FINISHED else self._stop
         return RunStatus(
             run=self._run.name,
             state=state,
-            stopped_because=self._stop.message if self._stop else None,
+            stopped_because=stop.message if stop else None,
             items=len(self._run.index),
             totals=totals,
             unresolved=max(0, totals.open - in_flight),

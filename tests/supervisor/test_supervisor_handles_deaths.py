@@ -19,7 +19,7 @@ from runner.checkpoint.reading import RunReader
 from runner.checkpoint.recounting import recount
 from runner.config import Pacing, RunConfig, Service, TaskSpec, default_output
 from runner.errors import RunLocked, StateDamaged
-from runner.records import OutcomeState, RunStatus, Stop, StopKind
+from runner.records import OutcomeState, RunState, RunStatus, Stop, StopKind
 from runner.session.starting import create_run
 from runner.supervisor.loop import Supervisor
 from runner.supervisor.opened import OpenRun, holding
@@ -332,3 +332,21 @@ def test_fifty_invalid_answers_at_first_stop_the_run(
     assert stop is not None
     assert stop.kind is StopKind.VALIDATOR
     assert "not a colour" in stop.message
+
+
+def test_a_run_that_is_finished_was_not_stopped_by_what_came_after(
+    clock: FakeClock, run_folder: Path
+) -> None:
+    """A disk that fails under a worker with nothing left to do ends no run."""
+    told = {"kind": "disk", "message": "cannot write rescue.bin", "hint": ""}
+    last = set(range(12))
+
+    def says(row: int) -> dict[str, object]:
+        last.discard(row)
+        return {"stops": [] if last else [told]}
+
+    _, _, supervisor = supervise(run_folder, clock, Script(says=says))
+
+    assert supervisor.is_finished
+    assert supervisor.status(RunState.STOPPED).stopped_because == told["message"]
+    assert supervisor.status(RunState.FINISHED).stopped_because is None
