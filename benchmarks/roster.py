@@ -126,6 +126,14 @@ ROSTER = {
             is_paced=False,
         ),
         Contestant(
+            name="bare-sdk",
+            says="the SDK's synchronous client in threads and nothing else: our floor",
+            command=_script("bare_sdk.py"),
+            requirements="gather.txt",
+            package="openai",
+            is_paced=False,
+        ),
+        Contestant(
             name="async-batch-llm",
             says="its stream with its checkpoint",
             command=_script("async_batch.py"),

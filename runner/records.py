@@ -369,6 +369,8 @@ class Pace:
     rpm_limit: int | None = None
     tpm_limit: int | None = None
     rpd_limit: int | None = None
+    is_hurried: bool = False
+    """The rest of the job fits into what the server has left: no even pace."""
     waiting_for: str | None = None
     """What holds the run back now, in words; None when nothing does."""
     next_try_s: float | None = None

@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass
 from decimal import Decimal
 
+from runner.limiter import bursts
 from runner.limiter.breaker import NOBODY
 from runner.limiter.budget import PICO, pico_usd
 from runner.limiter.keystate import KeyState
@@ -27,8 +28,6 @@ from runner.limiter.window import SECOND_NS
 
 AHEAD_NS = SECOND_NS // 2
 """How early a turn may be taken: a thread that is woken late wastes none."""
-POLL_NS = SECOND_NS // 10
-"""How often to look again for what ends at no known moment: an answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +44,8 @@ class Asked:
 class Blocked:
     """Not now."""
 
-    until_ns: int
-    """When to ask again."""
+    until_ns: int | None
+    """When to ask again; None: with the next answer, and nobody knows when."""
 
 
 def admit(
@@ -57,14 +56,11 @@ def admit(
     refusal = _too_large(key, run, asked.want) or _given_up(key, run, asked, now_ns)
     if refusal:
         return refusal
-    held_ns = max(
-        key.pause.until_ns,
-        key.day.until_ns,
-        _probe_ns(run, now_ns),
-        _first_answer_ns(run, asked.slot, now_ns),
-    )
+    held_ns = max(key.pause.until_ns, key.day.until_ns, _probe_ns(run))
     if held_ns > now_ns:
         return Blocked(until_ns=held_ns)
+    if _awaits_answer(run, asked.slot):
+        return Blocked(until_ns=None)
     money = _money(run, asked, now_ns)
     if money:
         return money
@@ -115,19 +111,15 @@ def _given_up(
     return Refusal(kind=RefusalKind.GIVEN_UP, message=message)
 
 
-def _probe_ns(run: RunState, now_ns: int) -> int:
-    if not run.breaker.is_open:
-        return 0
-    if run.breaker.probe_slot != NOBODY:
-        return now_ns + POLL_NS
-    return run.breaker.next_probe_ns
+def _probe_ns(run: RunState) -> int:
+    return run.breaker.next_probe_ns if run.breaker.is_open else 0
 
 
-def _first_answer_ns(run: RunState, slot: int, now_ns: int) -> int:
-    """Until something has answered, each worker asks one question at a time."""
-    if run.is_proven or not run.lines.requests_of(slot):
-        return 0
-    return now_ns + POLL_NS
+def _awaits_answer(run: RunState, slot: int) -> bool:
+    """A probe's; or the first of a session, until which each worker asks only once."""
+    if run.breaker.is_open and run.breaker.probe_slot != NOBODY:
+        return True
+    return not run.is_proven and run.lines.requests_of(slot) > 0
 
 
 def _money(run: RunState, asked: Asked, now_ns: int) -> Blocked | Refusal | None:
@@ -141,7 +133,7 @@ def _money(run: RunState, asked: Asked, now_ns: int) -> Blocked | Refusal | None
     if run.lines.requests:
         # What is under way may cost less than its worst case.
         run.budget_wait_ns = now_ns
-        return Blocked(until_ns=now_ns + POLL_NS)
+        return Blocked(until_ns=None)
     spent_usd = Decimal(taken_pico) / PICO
     message = (
         f"${spent_usd:.4f} of ${cap_usd} are spent or may have been, "
@@ -163,8 +155,10 @@ def _paced(
 
 def _due_ns(key: KeyState, run: RunState, want: Want, now_ns: int) -> int:
     due_ns = run.breaker.ramp_due_ns(now_ns)
+    is_early = bursts.covers(run, want, now_ns)
     for bucket, spacing, amount in _paced(key, run, want, now_ns):
-        due_ns = max(due_ns, bucket.due_ns(amount, spacing, now_ns))
+        bucket_due_ns = bucket.room_ns if is_early else bucket.due_ns
+        due_ns = max(due_ns, bucket_due_ns(amount, spacing, now_ns))
     if key.requests.limit or key.tokens.limit:
         due_ns = max(due_ns, key.starts_ns)
     if run.requests.limit or run.tokens.limit:
@@ -178,6 +172,8 @@ def _grant(key: KeyState, run: RunState, asked: Asked, due_ns: int) -> Permit:
         bucket.charge(amount, spacing, due_ns)
         for bucket, spacing, amount in _paced(key, run, want, due_ns)
     ]
+    if bursts.covers(run, want, due_ns):
+        bursts.use(run, want)
     worst_pico = pico_usd(want.worst_usd or Decimal(0))
     run.lines.begin(asked.slot, worst_pico, want.tokens)
     if breaker.is_open:

@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from runner.clock import Clock
 from runner.errors import StateDamaged
-from runner.limiter import settling, words
+from runner.limiter import bursts, settling, words
 from runner.limiter.admission import Asked, Blocked, admit, pay_again
 from runner.limiter.gate import Gate
 from runner.limiter.headers import read_meters, retry_after_s
@@ -40,6 +40,9 @@ part that is ours; the rest is the network's. A later send is charged again."""
 _SHORTEST_WAIT_S = 0.05
 """Turns are taken half a second ahead, so looking more often gains nothing."""
 _LONGEST_WAIT_S = 5.0
+_SHORTEST_LOOK_S, _LONGEST_LOOK_S, _LOOK_SHARE = 0.1, 1.0, 0.1
+"""How often to look for what ends with an answer: after a tenth of what it has been
+waited for, so that it is noticed in good time and an hour of it costs nothing."""
 _SETTLE_PATIENCE_S = 6.0
 _RECHARGE_PATIENCE_S = 0.2
 _CLOSE_PATIENCE_S = 1.0
@@ -212,6 +215,20 @@ class Limiter:
         """Limits known, and what holds the run back; never waits for a lock."""
         return words.pace_of(*self._cells.peek(), self._cells.now_ns())
 
+    def hurry(self, requests: int) -> bool | None:
+        """Do without the even pace, if all these requests fit into what is left.
+
+        Returns:
+            Whether they do; None: nothing has answered yet, or a cell is held.
+        """
+        if not self._cells.peek()[1].is_proven:
+            return None
+
+        def begin(key: KeyState, run: RunState, now_ns: int) -> bool:
+            return bursts.begin(key, run, requests, now_ns)
+
+        return self._cells.change(begin, self._never, _SHORTEST_WAIT_S)
+
     def close(self) -> None:
         """Settle what can be settled within a second and let go of the cells."""
         if self._unsettled:
@@ -236,18 +253,25 @@ class Limiter:
             self._check_dollars(run)
             return admit(key, run, asked, now_ns)
 
+        began_s = self._clock.monotonic_s()
         while not asked.stop.is_set():
             decision = self._cells.change(ask, asked.stop)
             if decision is None:
                 break
             if not isinstance(decision, Blocked):
                 return decision
-            wait_s = (decision.until_ns - self._cells.now_ns()) / SECOND_NS
-            wait_s = min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, wait_s))
-            if self._clock.wait(asked.stop, wait_s):
+            if self._clock.wait(asked.stop, self._wait_s(decision, began_s)):
                 break
             self._cells.look_after_files()
         return _STOPPED
+
+    def _wait_s(self, blocked: Blocked, began_s: float) -> float:
+        now_s = self._clock.monotonic_s()
+        if blocked.until_ns is None:
+            look_s = (now_s - began_s) * _LOOK_SHARE
+            return min(_LONGEST_LOOK_S, max(_SHORTEST_LOOK_S, look_s))
+        wait_s = blocked.until_ns / SECOND_NS - now_s
+        return min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, wait_s))
 
     def _check_dollars(self, run: RunState) -> None:
         if self._ceilings.max_cost_usd is not None and not run.is_begun:

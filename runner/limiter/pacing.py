@@ -101,6 +101,12 @@ class Bucket:
             return due_ns
         return self.window.free_ns(amount, spacing.ceiling, due_ns)
 
+    def room_ns(self, amount: int, spacing: Spacing | None, now_ns: int) -> int:
+        """Earliest moment at which a window has room for it, evenly paced or not."""
+        if spacing is None:
+            return now_ns
+        return self.window.free_ns(amount, self.own_limit(now_ns), now_ns)
+
     def charge(self, amount: int, spacing: Spacing | None, due_ns: int) -> Charge:
         """Take `amount` at its moment."""
         before_ns = self.tat_ns

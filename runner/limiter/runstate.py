@@ -18,7 +18,7 @@ from runner.limiter.window import REACH_NS
 
 _BREAKER_AT = 2 * BUCKET_BYTES
 TEXT_BYTES = 240
-_LAYOUT = struct.Struct(f"<qqqqqqdq{TEXT_BYTES}s")
+_LAYOUT = struct.Struct(f"<qqqqqqqqqqqdq{TEXT_BYTES}s")
 _VALUES = attrgetter(
     "is_begun",
     "is_proven",
@@ -26,6 +26,11 @@ _VALUES = attrgetter(
     "trouble_last_ns",
     "budget_wait_ns",
     "starts_ns",
+    "left_requests",
+    "left_tokens",
+    "burst_requests",
+    "burst_tokens",
+    "burst_until_ns",
     "token_ratio",
     "token_ratios",
     "last_failure",
@@ -53,6 +58,13 @@ class RunState:
     budget_wait_ns: int = 0
     """When somebody last waited for dollars."""
     starts_ns: int = 0
+    left_requests: int = -1
+    """What the latest answer said may still come; -1: it did not say."""
+    left_tokens: int = -1
+    burst_requests: int = 0
+    """May go before their turn, see `bursts`."""
+    burst_tokens: int = 0
+    burst_until_ns: int = 0
     token_ratio: float = 1.0
     """Real input tokens for each estimated one."""
     token_ratios: int = 0

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from runner.clock import Clock, SystemClock
 from runner.errors import RunLocked
+from runner.limiter import bursts
 from runner.limiter.breaker import Breaker
 from runner.limiter.budget import Lines, pico_usd
 from runner.limiter.keystate import KeyState
@@ -45,6 +46,8 @@ def begin_session(
         run.is_begun, run.is_proven = 1, 0
         run.trouble_ns = run.trouble_last_ns = run.budget_wait_ns = 0
         run.last_failure = b""
+        run.left_requests = run.left_tokens = bursts.UNKNOWN
+        bursts.end(run)
 
     holder = _change(place, clock, begin, _PATIENCE_S)
     if holder:

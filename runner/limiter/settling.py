@@ -9,6 +9,7 @@ Floor: pure decisions over the two states. Knows neither cells nor threads.
 from dataclasses import dataclass
 from decimal import Decimal
 
+from runner.limiter import bursts
 from runner.limiter.breaker import Failed
 from runner.limiter.budget import pico_usd
 from runner.limiter.headers import Meters, exhausted_reset_s
@@ -73,6 +74,7 @@ def answered(
         _correct_tokens(key, run, permit, usage, learned.used_tokens, now_ns)
         run.learn_ratio(want.input_tokens_estimate, usage.input_tokens)
     _end_line(run, ended, want.worst_usd if cost_usd is None else cost_usd)
+    bursts.note_left(run, said.meters)
     run.is_proven = 1
     run.trouble_ns = 0
     _tell_breaker_good(run, permit, now_ns)
@@ -96,6 +98,7 @@ def failed(
     if failure.kind is FailureKind.NOT_SENT:
         _take_back(key, run, permit)
     if failure.kind in _REFUSED_FOR_SPEED:
+        bursts.end(run)
         _slow_everybody(key, ended, failure.kind, said, now_ns)
     if failure.kind in (FailureKind.REJECTED, FailureKind.DENIED):
         run.trouble_ns = 0

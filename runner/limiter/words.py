@@ -20,6 +20,7 @@ def pace_of(key: KeyState, run: RunState, now_ns: int) -> Pace:
         rpm_limit=_lower(key.requests.limit, run.requests.limit),
         tpm_limit=_lower(key.tokens.limit, run.tokens.limit),
         rpd_limit=key.day.requests or None,
+        is_hurried=run.burst_requests > 0 and now_ns < run.burst_until_ns,
         waiting_for=waiting_for,
         next_try_s=None if until_ns is None else (until_ns - now_ns) / SECOND_NS,
     )

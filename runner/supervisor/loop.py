@@ -31,6 +31,7 @@ from runner.supervisor.backlog import Backlog
 from runner.supervisor.guards import Guards
 from runner.supervisor.handout import Handout
 from runner.supervisor.heartbeat import write_heartbeat
+from runner.supervisor.hurry import Hurry
 from runner.supervisor.opened import OpenRun
 from runner.supervisor.pulse import Pulse
 from runner.supervisor.signals import Signals
@@ -67,6 +68,7 @@ class Supervisor:
         self._backlog: Backlog = run.backlog
         self._handout = Handout(run.backlog, engine)
         self._staffing = Staffing(run.concurrency, clock.monotonic_s())
+        self._hurry = Hurry(run.limiter, run.config.pacing.limit)
         self._undertaker = Undertaker(run, clock)
         self._resting = run.totals_by_slot
         self._slots: dict[int, Slot] = {}
@@ -247,6 +249,7 @@ class Supervisor:
                 most = 1 if is_alone else self._staffing.most_threads()
                 self._start(slot.number, slot.threads, most)
         self._feed_suspect(quarantine)
+        self._hurry.look(len(self._backlog) + self._backlog.out)
         self._adapt(now_s)
         workers = self._workers()
         self._handout.hand_out(workers, self._still_wanted())

@@ -18,6 +18,8 @@ _LOOK_S = 0.2
 _SHORTEST_S = 0.01
 _RECENT_S = 1.0
 _MINUTE_S = 60.0
+_HURRIED_PER_S = 1_000.0
+"""Nothing has to be paced: about what two cores can ask."""
 
 
 class Staffing:
@@ -114,6 +116,8 @@ def allowed_per_s(pace: Pace, totals: Totals) -> float | None:
     A limit of tokens allows as many as the answers so far cost; none, before there
     are any.
     """
+    if pace.is_hurried:
+        return _HURRIED_PER_S
     allowed = []
     if pace.rpm_limit:
         allowed.append(pace.rpm_limit / _MINUTE_S)

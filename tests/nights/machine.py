@@ -35,6 +35,7 @@ from runner.protocols import Died, Event, Said, WorkerSettings
 from runner.records import JsonObject
 from runner.supervisor.signals import Signals
 from runner.task import Task as Asking
+from runner.worker.outbox import Outbox
 
 _THREADED = (
     runner.checkpoint.committer,
@@ -48,6 +49,7 @@ _THREADED = (
     runner.worker.meter,
     runner.worker.outbox,
 )
+_NEWS = ("take", "stop", "crashed", "note", "give_back", "_recorded")
 _START_S = 0.7
 _NOTICE_S = 0.002
 
@@ -123,6 +125,9 @@ class Machine:
         replaced[runner.checkpoint.locks.Owner] = {
             "is_alive": lambda _: bool(self.supervisor and self.supervisor.is_alive)
         }
+        # A tick is twenty here: it comes with news, or after a minute of none.
+        replaced[runner.worker.outbox] |= {"_QUIET_TICKS": 1}
+        replaced[Outbox] = {name: self._heard_of(name) for name in _NEWS}
         for module, names in replaced.items():
             for name, value in names.items():
                 assert hasattr(module, name), f"{module} has no {name}"
@@ -145,6 +150,16 @@ class Machine:
         if self.supervisor and self.supervisor.is_alive:
             self.supervisor_died_s = self.world.now_s
             self.world.kill(self.supervisor)
+
+    def _heard_of(self, name: str) -> Callable[..., None]:
+        """That method of a worker's outbox, and its main thread looks into it."""
+        put = getattr(Outbox, name)
+
+        def put_in(outbox: Outbox, *words: Any) -> None:
+            put(outbox, *words)
+            self.world.happened(self.here)
+
+        return put_in
 
     def _store(self, folder: Path) -> Store:
         return self.disk.store(folder)

@@ -8,6 +8,7 @@ forked from one that has everything imported; it has one thread.
 import argparse
 import collections
 import dataclasses
+import gc
 import json
 import os
 import shutil
@@ -109,10 +110,13 @@ def _begin(seed: int, template: Path) -> _Child:
     folder = Path(tempfile.mkdtemp(prefix="night-", dir=place()))
     reading, writing = os.pipe()
     sys.stdout.flush()
+    # A night is over before collecting its garbage would have been worth it.
+    gc.freeze()
     pid = os.fork()
     if pid:
         os.close(writing)
         return _Child(pid, os.fdopen(reading), folder, seed)
+    gc.disable()
     told = one_night(seed, template, folder)
     with os.fdopen(writing, "w") as pipe:
         json.dump(dataclasses.asdict(told), pipe)

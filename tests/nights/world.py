@@ -39,7 +39,6 @@ class Task:
     __slots__ = (
         "fiber",
         "is_done",
-        "is_looking",
         "is_ready",
         "joiners",
         "process",
@@ -53,8 +52,6 @@ class Task:
         """Counts its waits: a timer of an earlier wait is void."""
         self.is_ready = False
         self.is_done = False
-        self.is_looking = False
-        """It only looks whether something happened."""
         self.joiners: list[Task] = []
 
 
@@ -132,13 +129,12 @@ class World:
         self._hub.switch()
 
     def look_again(self, seconds: float) -> None:
-        """Wait like `sleep`, but sleep on while nothing happens in this process.
+        """Wait like `sleep`, but sleep on until something `happened`.
 
         Ten hours of loops that look ten times a second whether something happened
         are ten hours of nothing.
         """
         task = self._waiting()
-        task.is_looking = True
         task.process.looker = (self.now_s + seconds, task, task.ticket)
         self._wake_at(self.now_s + max(IDLE_LOOK_S, seconds), task, task.ticket)
         self._hub.switch()
@@ -147,7 +143,6 @@ class World:
         task = self.task
         assert task is not None
         task.ticket += 1
-        task.is_looking = False
         return task
 
     def _wake_at(self, at_s: float, task: Task, ticket: int) -> None:
@@ -177,10 +172,7 @@ class World:
             self._wake_at(task.process.paused_until_s, task, task.ticket)
             return
         task.ticket += 1
-        was_looking = task.is_looking
         task.fiber.switch()
-        if not was_looking:
-            self.happened(task.process)
 
     def _guarded(self, work: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
@@ -193,6 +185,7 @@ class World:
             task.is_done = True
             for joiner in task.joiners:
                 self.wake(joiner)
+            self.happened(task.process)
 
         return run
 
