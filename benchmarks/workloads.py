@@ -153,6 +153,7 @@ WORKLOADS = {
             meter="window",
             items=3_000,
             in_flight=1_000,
+            workers=2,
         ),
         _TOKENS,
         dataclasses.replace(

@@ -59,6 +59,8 @@ def _slowed(key: KeyState, run: RunState, now_ns: int) -> str | None:
         return "answers under way: the rest of --max-cost is promised to them"
     if not run.is_proven and run.lines.requests:
         return "the first answer"
+    if run.burst_requests > 0 and now_ns < run.burst_until_ns:
+        return None
     if run.breaker.ramp_due_ns(now_ns) > now_ns:
         return "speeding up again after an outage"
     return _limit_words(key, run, now_ns)

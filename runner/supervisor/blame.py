@@ -18,8 +18,9 @@ _STORM_S = 60.0
 class Blame:
     """The deaths that are not yet explained, and each item's share of them.
 
-    A strike is a death in whose company an item was unfinished; its outcome wipes out
-    all of them. A death whose items all got their outcome was nobody's fault.
+    A strike is an unexplained death in whose company an item was unfinished. Its outcome
+    wipes out all of them, and the conviction of another item those that this explains.
+    A death whose items all got their outcome was nobody's fault.
     """
 
     DEATHS_TO_FAIL = 3
@@ -34,7 +35,6 @@ class Blame:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._strikes: collections.Counter[int] = collections.Counter()
         self._unexplained: list[set[int]] = []
         self._lone: collections.Counter[int] = collections.Counter()
         self._outside_s: float | None = None
@@ -46,14 +46,13 @@ class Blame:
         if not rows:
             self._outside_s = self._clock.monotonic_s()
             return
-        self._strikes.update(rows)
         self._unexplained.append(rows)
         if alone:
             self._lone.update(rows)
 
     def acquit(self, row: int) -> None:
         """It has its outcome: whatever died in its company, it was not its fault."""
-        if not self._strikes.pop(row, 0):
+        if not self._strikes(row):
             return
         self._lone.pop(row, None)
         for death in self._unexplained:
@@ -64,26 +63,30 @@ class Blame:
 
     def convict(self, row: int) -> int:
         """It killed them all; how many."""
+        strikes = self._strikes(row)
         self._lone.pop(row, None)
         self._unexplained = [death for death in self._unexplained if row not in death]
-        return self._strikes.pop(row, 0)
+        return strikes
 
     def is_to_set_aside(self, row: int, waiting: int) -> bool:
         """Whether it is asked alone from now on, while so many wait for that."""
         if self._lone[row]:
             return True
         if not self._is_storm():
-            return self._strikes[row] >= self.DEATHS_TO_SET_ASIDE
+            return self._strikes(row) >= self.DEATHS_TO_SET_ASIDE
         enough = self.DEATHS_TO_SET_ASIDE_IN_A_STORM
         if waiting >= self.DEATHS_TO_SET_ASIDE_IN_A_QUEUE:
             enough = self.DEATHS_TO_SET_ASIDE_IN_A_QUEUE
-        return self._strikes[row] >= enough
+        return self._strikes(row) >= enough
 
     def is_convicted(self, row: int) -> bool:
         """Whether so many deaths, the last one alone, can only be its own fault."""
         if self._is_storm() or self._others_die(row):
             return self._lone[row] >= self.LONE_DEATHS_TO_FAIL_IN_A_STORM
-        return self._lone[row] > 0 and self._strikes[row] >= self.DEATHS_TO_FAIL
+        return self._lone[row] > 0 and self._strikes(row) >= self.DEATHS_TO_FAIL
+
+    def _strikes(self, row: int) -> int:
+        return sum(row in death for death in self._unexplained)
 
     def _is_storm(self) -> bool:
         """Whether workers are killed from outside, as far as that is proved."""

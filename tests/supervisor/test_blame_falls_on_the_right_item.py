@@ -47,6 +47,19 @@ def test_two_deaths_in_company_set_an_item_aside_and_a_third_alone_fails_it(
     assert not blame.is_convicted(2)
 
 
+def test_nobody_is_blamed_for_deaths_that_another_item_explains(
+    clock: FakeClock,
+) -> None:
+    """It died twice with a poison item, and then once by an outside hand."""
+    blame = Blame(clock)
+    for _ in range(2):
+        blame.died({1, 2}, alone=False)
+    assert deaths_until_failed(blame, 1) == 3
+
+    blame.died({2}, alone=True)
+    assert not blame.is_convicted(2)
+
+
 def test_an_item_that_died_only_in_company_is_never_failed(clock: FakeClock) -> None:
     """Not even if it was there a hundred times."""
     blame = Blame(clock)
