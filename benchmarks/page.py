@@ -1,13 +1,15 @@
 """Puts the tables and the plot of the data files into the page of the docs.
 
 The page's words are written by hand; what stands between two marks is not.
-Knows plot, report and workloads.
+Knows growth_table, plot, report and workloads.
 """
 
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import growth_table
 import plot
 import report
 from workloads import OPEN, WORKLOADS
@@ -23,9 +25,14 @@ def renewed(text: str, results: Path) -> str:
 
     def fill(found: re.Match[str]) -> str:
         data = json.loads((results / f"{found[2]}.json").read_text())
-        return f"{found[1]}{report.table(data)}{found[4]}"
+        return f"{found[1]}{told(data)}{found[4]}"
 
     return MARKED.sub(fill, text)
+
+
+def told(data: dict[str, Any]) -> str:
+    """Return the table of a data file: of a workload, or of sizes."""
+    return report.table(data) if "workload" in data else growth_table.table(data)
 
 
 def picture(results: Path) -> str:

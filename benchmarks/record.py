@@ -28,22 +28,39 @@ def write(
     kept: Data = {"sessions": [], "versions": {}, "runs": []}
     if append and target.exists():
         kept = json.loads(target.read_text())
-    session = {
-        "date": time.strftime("%Y-%m-%d %H:%M"),
-        "commit": _commit(),
-        "machine": _machine(),
-        "runs": len(runs),
-    }
     names = {run.contestant: None for run in runs}
     data = {
         "workload": dataclasses.asdict(WORKLOADS[workload.name]),
-        "sessions": [*kept["sessions"], session],
+        "sessions": [*kept["sessions"], session(len(runs))],
         "versions": kept["versions"] | {name: _version(name) for name in names},
         "runs": kept["runs"] + [dataclasses.asdict(run) for run in runs],
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(data, indent=1) + "\n")
     return data
+
+
+def session(runs: int) -> Data:
+    """Return when, of which commit and on what machine so many runs were measured."""
+    return {
+        "date": time.strftime("%Y-%m-%d %H:%M"),
+        "commit": _commit(),
+        "machine": _machine(),
+        "runs": runs,
+    }
+
+
+def circumstances(sessions: list[Data]) -> str:
+    """Return the same in words."""
+    first, last = sessions[0], sessions[-1]
+    commits = sorted({session["commit"] for session in sessions})
+    machine = last["machine"]
+    dates = " to ".join(dict.fromkeys([first["date"], last["date"]]))
+    return (
+        f"{dates} UTC, commit {', '.join(commits)}; {machine['cores']} cores of "
+        f"{machine['processor']}, {machine['memory']}, Linux {machine['kernel']}, "
+        f"Python {machine['python']}, nginx {machine['nginx']}."
+    )
 
 
 def _machine() -> dict[str, str]:

@@ -1,12 +1,13 @@
 """How is it told? One line a run, one table a workload.
 
-Knows figures and workloads.
+Knows figures, record and workloads.
 """
 
 import statistics
 from collections.abc import Callable
 from typing import Any
 
+import record
 from figures import Figures
 from workloads import WORKLOADS
 
@@ -102,17 +103,9 @@ def _ratios(ours: list[Run], theirs: list[Run]) -> str:
 
 
 def _circumstances(data: Run) -> str:
-    first, last = data["sessions"][0], data["sessions"][-1]
-    commits = sorted({session["commit"] for session in data["sessions"]})
-    machine = last["machine"]
-    shares = [
-        run["others_cpu_s"] / (run["wall_s"] * int(machine["cores"]))
-        for run in data["runs"]
-    ]
-    dates = " to ".join(dict.fromkeys([first["date"], last["date"]]))
+    cores = int(data["sessions"][-1]["machine"]["cores"])
+    shares = [run["others_cpu_s"] / (run["wall_s"] * cores) for run in data["runs"]]
     return (
-        f"{dates} UTC, commit {', '.join(commits)}; {machine['cores']} cores of "
-        f"{machine['processor']}, {machine['memory']}, Linux {machine['kernel']}, "
-        f"Python {machine['python']}, nginx {machine['nginx']}. Other work took "
+        f"{record.circumstances(data['sessions'])} Other work took "
         f"{statistics.median(shares):.0%} of the machine meanwhile (median)."
     )

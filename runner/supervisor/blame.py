@@ -18,9 +18,9 @@ _STORM_S = 60.0
 class Blame:
     """The deaths that are not yet explained, and each item's share of them.
 
-    A strike is an unexplained death in whose company an item was unfinished. Its outcome
-    wipes out all of them, and the conviction of another item those that this explains.
-    A death whose items all got their outcome was nobody's fault.
+    A strike is an unexplained death in whose company an item was unfinished. Its
+    outcome wipes out all of them, and the conviction of another item those that this
+    explains. A death whose items all got their outcome was nobody's fault.
     """
 
     DEATHS_TO_FAIL = 3
