@@ -31,6 +31,8 @@ class Disk:
     world: World
     draw: random.Random
     is_full: Callable[[], bool] = lambda: False
+    slow_share: float = _SLOW_SHARE
+    """Of the commits: what makes a permit stale."""
     commits: int = 0
     _inodes: list[sqlite3.Connection] = field(default_factory=list)
     _found: dict[Path, sqlite3.Connection] = field(default_factory=dict)
@@ -114,7 +116,7 @@ class Store:
         is_early = draw.random() < 0.5
         if is_early:
             self._apply()
-        slow = draw.random() < _SLOW_SHARE
+        slow = draw.random() < self.disk.slow_share
         self.disk.world.sleep(draw.uniform(0, _SLOW_S if slow else _USUAL_S))
         if not is_early:
             self._apply()

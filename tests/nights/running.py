@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -124,10 +124,29 @@ def _begin(seed: int, template: Path) -> _Child:
     os._exit(0)
 
 
-def template_run(folder: Path) -> Path:
-    """A run of 1,000 items that nobody has worked on."""
+def in_child(work: Callable[[], str]) -> str:
+    """What `work` says, done in a process of its own; empty if that died."""
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    pid = os.fork()
+    if not pid:
+        try:
+            with os.fdopen(writing, "w") as pipe:
+                pipe.write(work())
+        except BaseException:  # noqa: BLE001 - nothing of the parent's may go on here
+            traceback.print_exc()
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        told = pipe.read()
+    os.waitpid(pid, 0)
+    return told
+
+
+def template_run(folder: Path, count: int = ITEMS) -> Path:
+    """A run of so many items that nobody has worked on."""
     items = folder / "items.jsonl"
-    items.write_text("".join(f'{{"id":{n}}}\n' for n in range(ITEMS)))
+    items.write_text("".join(f'{{"id":{n}}}\n' for n in range(count)))
     usd = Decimal(1)
     price = Price(input_usd=usd, cached_input_usd=usd, output_usd=usd)
     setattr(runner.session.starting, "probe", lambda _url: {})  # noqa: B010 - not ours
