@@ -12,7 +12,7 @@ from limiter_fakes import (
     want,
 )
 
-from runner.limiter import Limiter, RunCeilings
+from runner.limiter import Limiter, LimiterPlace, RunCeilings
 from runner.records import FailureKind
 
 
@@ -89,4 +89,35 @@ def test_a_hurried_job_stays_below_its_ceiling_in_every_minute(tmp_path: Path) -
         permit = granted(limiter)
         arrivals.append((permit.granted_s, 1))
         limiter.answered(permit, {}, None, None)
+    assert most_in_a_minute(arrivals) <= 100
+
+
+def test_two_hurried_runs_share_what_the_key_has_left(tmp_path: Path) -> None:
+    """Each is told that all of it is left, before the other has sent anything."""
+    clock = FakeClock()
+    key_cell = tmp_path / "limits" / "key.cell"
+    of_a_hundred = {
+        "x-ratelimit-limit-requests": "100",
+        "x-ratelimit-remaining-requests": "99",
+        "x-ratelimit-reset-requests": "600ms",
+    }
+    runs = [
+        Limiter(
+            LimiterPlace(key_cell=key_cell, run_cell=tmp_path / name, slot=1),
+            RunCeilings(),
+            clock,
+        )
+        for name in ("one", "other")
+    ]
+    arrivals = []
+    for limiter in runs:
+        permit = granted(limiter)
+        arrivals.append((permit.granted_s, 1))
+        limiter.answered(permit, of_a_hundred, None, None)
+    assert all([limiter.hurry(80) for limiter in runs])
+    for _ in range(80):
+        for limiter in runs:
+            permit = granted(limiter)
+            arrivals.append((permit.granted_s, 1))
+            limiter.answered(permit, {}, None, None)
     assert most_in_a_minute(arrivals) <= 100

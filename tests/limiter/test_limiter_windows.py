@@ -71,6 +71,7 @@ def test_a_strict_window_never_holds_more_tokens_than_the_limit(
         )
         decision = admit(key, run, asked, clock_ns)
         while isinstance(decision, Blocked):
+            assert decision.until_ns is not None
             assert decision.until_ns > clock_ns
             clock_ns = decision.until_ns
             decision = admit(key, run, asked, clock_ns)

@@ -280,6 +280,29 @@ MUTANTS = (
         "client",
     ),
     _one(
+        "a hurried job passes its ceiling",
+        "limiter/pacing.py",
+        "        return self.window.free_ns(amount, self.own_limit(now_ns), now_ns)\n",
+        "        return now_ns\n",
+        "limiter",
+    ),
+    _one(
+        "a hurried job stays so when refused",
+        "limiter/settling.py",
+        "        bursts.end(run)\n",
+        "",
+        "limiter",
+    ),
+    _one(
+        "blamed for deaths that another item explains",
+        "supervisor/blame.py",
+        "        return sum(row in death for death in self._unexplained)\n",
+        "        self._all = [*getattr(self, '_all', ()), *("
+        "d for d in self._unexplained if d not in getattr(self, '_all', ()))]\n"
+        "        return sum(row in death for death in self._all)\n",
+        "supervisor",
+    ),
+    _one(
         "rendered request as the key",
         "supervisor/opened.py",
         "            else:\n                backlog.mark_done(row)\n",
