@@ -114,7 +114,7 @@ def test_two_hurried_runs_share_what_the_key_has_left(tmp_path: Path) -> None:
         permit = granted(limiter)
         arrivals.append((permit.granted_s, 1))
         limiter.answered(permit, of_a_hundred, None, None)
-    assert all([limiter.hurry(80) for limiter in runs])
+    assert all(limiter.hurry(80) for limiter in runs)
     for _ in range(80):
         for limiter in runs:
             permit = granted(limiter)

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Protocol
 
 from nights import plan as planned
 from nights import provider as moods
@@ -350,8 +351,28 @@ _DOING: dict[str, Callable[[Night, float], None]] = {
 }
 
 
-def prepared(template: Path, folder: Path, plan: Plan) -> Path:
-    """A run as `start` left it, with this night's pacing."""
+class Paced(Protocol):
+    """What is said of a run's speed."""
+
+    @property
+    def told_rpm(self) -> int | None:
+        """Requests a minute; None: nothing is told."""
+
+    @property
+    def workers(self) -> int | None:
+        """Processes."""
+
+    @property
+    def threads(self) -> int | None:
+        """Callers in each."""
+
+    @property
+    def max_cost_usd(self) -> Decimal | None:
+        """The cap."""
+
+
+def prepared(template: Path, folder: Path, plan: Paced) -> Path:
+    """A run as `start` left it, with this pacing."""
     run_folder = folder / "state" / "night"
     shutil.copytree(template, run_folder)
     manifest = Manifest.load(run_folder)
