@@ -38,6 +38,7 @@ SLOTS = (1, 2)
 _WAIT_EVERY = 2_000
 _USAGE = Usage(input_tokens=105, output_tokens=60)
 _USD = Decimal("0.00005175")
+_WORDS = ("the", "passage", "claims", "that", "items", "are", "read", "in", "order")
 _HEADERS = {
     "content-type": "application/json",
     "x-request-id": "req_0123456789abcdef",
@@ -127,9 +128,6 @@ def _writes(
     result = result_json(outcome, text, None, ended, History())
     key = outcome_key(ref.number)
     yield key, seal(key, outcome.to_json(), result), delta_of_outcome(outcome)
-
-
-_WORDS = ("the", "passage", "claims", "that", "items", "are", "read", "in", "order")
 
 
 def _body(text: str) -> bytes:

@@ -1,6 +1,6 @@
 """How fast can the SDK's synchronous client ask at all? Threads, nothing kept safe.
 
-With every tuning this project gives it: raw replies, the body passed by, a connection
+Tuned as far as its own HTTP layer goes: raw replies, the body passed by, a connection
 a thread, a longer switch interval, two processes. No pacing, no retry, no record.
 """
 

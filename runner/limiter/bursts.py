@@ -13,10 +13,9 @@ from runner.limiter.headers import Meter, Meters
 from runner.limiter.keystate import KeyState
 from runner.limiter.pacing import Bucket
 from runner.limiter.permits import Want
-from runner.limiter.runstate import RunState
+from runner.limiter.runstate import UNKNOWN, RunState
 from runner.limiter.window import WINDOW_NS
 
-UNKNOWN = -1
 _PLENTY = 10**15
 """Of tokens, where nobody limits them."""
 _SHARE = 0.95
@@ -51,11 +50,7 @@ def begin(key: KeyState, run: RunState, requests: int, now_ns: int) -> bool:
 
 def covers(run: RunState, want: Want, now_ns: int) -> bool:
     """Whether this request may go before its turn."""
-    return (
-        run.burst_requests > 0
-        and run.burst_tokens >= want.tokens
-        and now_ns < run.burst_until_ns
-    )
+    return run.is_hurried(now_ns) and run.burst_tokens >= want.tokens
 
 
 def use(run: RunState, want: Want) -> None:
@@ -67,6 +62,12 @@ def use(run: RunState, want: Want) -> None:
 def end(run: RunState) -> None:
     """Refused: the even pace from here on."""
     run.burst_requests = 0
+
+
+def forget(run: RunState) -> None:
+    """A new session has heard nothing yet."""
+    run.left_requests = run.left_tokens = UNKNOWN
+    end(run)
 
 
 def _room_tokens(key: KeyState, run: RunState, now_ns: int) -> int:

@@ -18,6 +18,7 @@ from runner.limiter.window import REACH_NS
 
 _BREAKER_AT = 2 * BUCKET_BYTES
 TEXT_BYTES = 240
+UNKNOWN = -1
 _LAYOUT = struct.Struct(f"<qqqqqqqqqqqdq{TEXT_BYTES}s")
 _VALUES = attrgetter(
     "is_begun",
@@ -58,9 +59,9 @@ class RunState:
     budget_wait_ns: int = 0
     """When somebody last waited for dollars."""
     starts_ns: int = 0
-    left_requests: int = -1
-    """What the latest answer said may still come; -1: it did not say."""
-    left_tokens: int = -1
+    left_requests: int = UNKNOWN
+    """What the latest answer said may still come."""
+    left_tokens: int = UNKNOWN
     burst_requests: int = 0
     """May go before their turn, see `bursts`."""
     burst_tokens: int = 0
@@ -71,6 +72,10 @@ class RunState:
     """Answers it was learned from."""
     last_failure: bytes = b""
     lines: Lines = field(default_factory=Lines)
+
+    def is_hurried(self, now_ns: int) -> bool:
+        """Whether requests may go before their turn now."""
+        return self.burst_requests > 0 and now_ns < self.burst_until_ns
 
     def request_spacing(self) -> Spacing | None:
         """How this run's own ceiling spaces requests."""

@@ -46,8 +46,7 @@ def begin_session(
         run.is_begun, run.is_proven = 1, 0
         run.trouble_ns = run.trouble_last_ns = run.budget_wait_ns = 0
         run.last_failure = b""
-        run.left_requests = run.left_tokens = bursts.UNKNOWN
-        bursts.end(run)
+        bursts.forget(run)
 
     holder = _change(place, clock, begin, _PATIENCE_S)
     if holder:

@@ -20,7 +20,7 @@ def pace_of(key: KeyState, run: RunState, now_ns: int) -> Pace:
         rpm_limit=_lower(key.requests.limit, run.requests.limit),
         tpm_limit=_lower(key.tokens.limit, run.tokens.limit),
         rpd_limit=key.day.requests or None,
-        is_hurried=run.burst_requests > 0 and now_ns < run.burst_until_ns,
+        is_hurried=run.is_hurried(now_ns),
         waiting_for=waiting_for,
         next_try_s=None if until_ns is None else (until_ns - now_ns) / SECOND_NS,
     )
@@ -59,7 +59,7 @@ def _slowed(key: KeyState, run: RunState, now_ns: int) -> str | None:
         return "answers under way: the rest of --max-cost is promised to them"
     if not run.is_proven and run.lines.requests:
         return "the first answer"
-    if run.burst_requests > 0 and now_ns < run.burst_until_ns:
+    if run.is_hurried(now_ns):
         return None
     if run.breaker.ramp_due_ns(now_ns) > now_ns:
         return "speeding up again after an outage"

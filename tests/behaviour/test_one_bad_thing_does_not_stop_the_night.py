@@ -167,3 +167,15 @@ def test_no_request_is_refused_for_its_rate(make_bench: MakeBench) -> None:
 
     assert process.returncode == 0, output
     assert {line["status"] for line in bench.ledger()} == {200}
+
+
+def test_a_job_that_fits_into_what_is_left_does_not_wait_for_its_turns(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench("latency=0.05,rpm=1200")
+    process = bench.start(bench.items(200), "--workers", 2, "--threads", 16)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 0, output
+    log = next(bench.state.rglob("run.log")).read_text("utf-8")
+    assert "items fit into what the server has left" in log

@@ -296,10 +296,8 @@ MUTANTS = (
     _one(
         "blamed for deaths that another item explains",
         "supervisor/blame.py",
-        "        return sum(row in death for death in self._unexplained)\n",
-        "        self._all = [*getattr(self, '_all', ()), *("
-        "d for d in self._unexplained if d not in getattr(self, '_all', ()))]\n"
-        "        return sum(row in death for death in self._all)\n",
+        "        self._unexplained = [death for death in self._unexplained if row not in death]\n",
+        "        for death in self._unexplained:\n            death.discard(row)\n",
         "supervisor",
     ),
     _one(

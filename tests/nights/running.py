@@ -108,39 +108,40 @@ class _Child:
 
 def _begin(seed: int, template: Path) -> _Child:
     folder = Path(tempfile.mkdtemp(prefix="night-", dir=place()))
-    reading, writing = os.pipe()
-    sys.stdout.flush()
-    # A night is over before collecting its garbage would have been worth it.
-    gc.freeze()
-    pid = os.fork()
-    if pid:
-        os.close(writing)
-        return _Child(pid, os.fdopen(reading), folder, seed)
-    gc.disable()
-    told = one_night(seed, template, folder)
-    with os.fdopen(writing, "w") as pipe:
-        json.dump(dataclasses.asdict(told), pipe)
-    # Nothing of the parent's is cleaned up here.
-    os._exit(0)
+
+    def night() -> str:
+        return json.dumps(dataclasses.asdict(one_night(seed, template, folder)))
+
+    return _Child(*_forked(night), folder, seed)
 
 
 def in_child(work: Callable[[], str]) -> str:
     """What `work` says, done in a process of its own; empty if that died."""
-    reading, writing = os.pipe()
-    sys.stdout.flush()
-    pid = os.fork()
-    if not pid:
-        try:
-            with os.fdopen(writing, "w") as pipe:
-                pipe.write(work())
-        except BaseException:  # noqa: BLE001 - nothing of the parent's may go on here
-            traceback.print_exc()
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
+    pid, pipe = _forked(work)
+    with pipe:
         told = pipe.read()
     os.waitpid(pid, 0)
     return told
+
+
+def _forked(work: Callable[[], str]) -> tuple[int, IO[str]]:
+    """A process that does `work`, and where it tells of it."""
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    # It is over before collecting its garbage would have been worth it.
+    gc.freeze()
+    pid = os.fork()
+    if pid:
+        os.close(writing)
+        return pid, os.fdopen(reading)
+    gc.disable()
+    try:
+        with os.fdopen(writing, "w") as pipe:
+            pipe.write(work())
+    except BaseException:  # noqa: BLE001 - nothing of the parent's may go on here
+        traceback.print_exc()
+    # Nothing of the parent's is cleaned up here.
+    os._exit(0)
 
 
 def template_run(folder: Path, count: int = ITEMS) -> Path:
