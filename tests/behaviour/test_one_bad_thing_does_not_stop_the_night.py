@@ -177,5 +177,5 @@ def test_a_job_that_fits_into_what_is_left_does_not_wait_for_its_turns(
     output, _ = process.communicate(timeout=60)
 
     assert process.returncode == 0, output
-    log = next(bench.state.rglob("run.log")).read_text("utf-8")
+    log = next(bench.state.rglob("runner.log")).read_text("utf-8")
     assert "items fit into what the server has left" in log
