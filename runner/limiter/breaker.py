@@ -37,10 +37,12 @@ _LEAST_PER_S = 1.0
 _OPENINGS = 8
 """How many are remembered: an item's call may last longer than an outage."""
 NOBODY = -1
-_LAYOUT = struct.Struct("<qqqqqqqqqqqqqqd")
+_LAYOUT = struct.Struct("<qqqqqqqqqqqqqqqqd")
 BREAKER_BYTES = _LAYOUT.size + 16 * _OPENINGS
 _VALUES = attrgetter(
     "streak",
+    "older",
+    "older_answers",
     "sends",
     "first_item",
     "is_mixed",
@@ -83,6 +85,10 @@ class Breaker:
 
     streak: int = 0
     """Failures since the last answer to anything sent after the first of them."""
+    older: int = 0
+    """Of them, those that were sent before the first one failed."""
+    older_answers: int = 0
+    """Answers since, to what was sent before the first one failed."""
     sends: int = 0
     """Requests granted since the first of them."""
     first_item: int = 0
@@ -140,8 +146,10 @@ class Breaker:
         if not self.streak:
             self.first_item, self.is_mixed, self.is_unsent = what.item, 0, 1
             self.is_silent = int(self.answered_ns < what.sent_ns)
-            self.streak_ns, self.sends = now_ns, 0
+            self.streak_ns = now_ns
+            self.sends = self.older = self.older_answers = 0
         self.streak += 1
+        self.older += int(what.sent_ns < self.streak_ns)
         self.is_unsent &= int(what.unsent)
         self.is_silent &= int(not what.told)
         self.is_mixed |= int(what.unsent or what.item != self.first_item)
@@ -152,7 +160,8 @@ class Breaker:
         # Where answers take long and refusals none, most of those sent since may
         # still be answered.
         are_most = 2 * self.streak >= self.sends
-        if self.streak >= enough and are_most and (self.is_mixed or self.is_silent):
+        is_enough = self._in_a_row() >= enough and are_most
+        if is_enough and (self.is_mixed or self.is_silent):
             self.opened_ns, self.rate_before_per_s = now_ns, per_s
             self._remember()
 
@@ -197,6 +206,8 @@ class Breaker:
             self.streak = 0
         elif sent_ns >= self.streak_ns:
             self.streak = 0
+        else:
+            self.older_answers += 1
         self.is_silent = 0
         self.answered_ns = now_ns
 
@@ -223,6 +234,14 @@ class Breaker:
             from_ns and from_ns <= moment_ns and (not until_ns or moment_ns <= until_ns)
             for from_ns, until_ns in pairs
         )
+
+    def _in_a_row(self) -> int:
+        """Failures, less what speaks against an outage.
+
+        While a pause keeps everybody from sending, the calls under way run out, the
+        odd one fails, and no newer one is there to end the streak.
+        """
+        return self.streak - self.older + max(0, self.older - self.older_answers)
 
     def _look_again(self, now_ns: int) -> None:
         """One item's silence was an outage until that item is told something."""

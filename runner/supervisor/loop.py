@@ -31,6 +31,7 @@ from runner.supervisor.backlog import Backlog
 from runner.supervisor.guards import Guards
 from runner.supervisor.handout import Handout
 from runner.supervisor.heartbeat import write_heartbeat
+from runner.supervisor.holds import Holds
 from runner.supervisor.hurry import Hurry
 from runner.supervisor.opened import OpenRun
 from runner.supervisor.pulse import Pulse
@@ -68,6 +69,7 @@ class Supervisor:
         self._backlog: Backlog = run.backlog
         self._handout = Handout(run.backlog, engine)
         self._staffing = Staffing(run.concurrency, clock.monotonic_s())
+        self._holds = Holds()
         self._hurry = Hurry(run.limiter, run.config.pacing.limit)
         self._undertaker = Undertaker(run, clock)
         self._resting = run.totals_by_slot
@@ -347,6 +349,7 @@ class Supervisor:
         self._pulse.beat(now_s, self.totals())
         self._look_for_holders()
         status = self.status(state)
+        self._holds.look(status.pace, now_s)
         self._show(status)
         if now_s - self._marked_s >= MARK_S:
             self._marked_s = now_s

@@ -31,6 +31,9 @@ def test_with_one_thread_an_outage_in_the_middle_fails_no_item(
     assert len(refused) >= 2
     assert process.returncode == 0, output
     assert len(bench.audit().outcomes) == 40
+    log = (bench.state / "items" / "runner.log").read_text("utf-8")
+    assert "nothing new is sent: nothing answers" in log
+    assert "goes on after" in log
 
 
 @pytest.mark.parametrize("sizes", [ONE, ("--workers", 2, "--threads", 8)])

@@ -21,6 +21,7 @@ from runner.records import FailureKind
 NOTHING = Decimal(0)
 SERVER = failure(FailureKind.SERVER, "503 from the server")
 TIMEOUT = failure(FailureKind.TIMEOUT, "no reply in 60 s")
+THROTTLED = failure(FailureKind.THROTTLED, "429")
 UNSENT = failure(FailureKind.NOT_SENT, "connection refused")
 
 
@@ -53,6 +54,36 @@ def test_with_many_in_flight_it_takes_twenty(tmp_path: Path) -> None:
     counted = fail_all(limiter, list(range(20)))
     assert counted == [True] * 19 + [False]
     assert not any(limiter.is_fresh(permit) for permit in others)
+
+
+def test_what_fails_while_a_pause_lets_calls_run_out_is_no_outage(
+    tmp_path: Path,
+) -> None:
+    """Nothing newer is sent that could be answered and end the row of failures."""
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    under_way = [granted(limiter, want(number)) for number in range(160)]
+    limiter.failed(under_way.pop(), THROTTLED, {"retry-after": "20"}, NOTHING)
+    for number, permit in enumerate(under_way):
+        clock.now_s += 0.1
+        if number % 7 == 0:
+            assert limiter.failed(permit, SERVER, {}, NOTHING)
+        else:
+            limiter.answered(permit, {}, None, None)
+    assert limiter.pace().waiting_for == "the server asked for a pause (429)"
+    clock.now_s += 20
+    assert limiter.pace().waiting_for is None
+
+
+def test_calls_that_all_end_in_silence_are_an_outage_before_newer_ones_do(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    under_way = [granted(limiter, want(number)) for number in range(50)]
+    clock.now_s += 60
+    counted = [limiter.failed(permit, TIMEOUT, {}, NOTHING) for permit in under_way]
+    assert counted == [True] * 19 + [False] * 31
 
 
 def test_failures_shortly_before_the_opening_are_forgiven(tmp_path: Path) -> None:

@@ -294,6 +294,13 @@ MUTANTS = (
         "limiter",
     ),
     _one(
+        "calls that run out in a pause are an outage",
+        "limiter/breaker.py",
+        "            self.older_answers += 1\n",
+        "            pass\n",
+        "limiter",
+    ),
+    _one(
         "blamed for deaths that another item explains",
         "supervisor/blame.py",
         "        self._unexplained = [death for death in self._unexplained if row not in death]\n",
