@@ -25,6 +25,8 @@ _SLOW_DOWN_GROWTH = 0.1
 _REPEATED_TO = 0.9
 _REPEATED_GROWTH = 0.02
 _REPEATED_WITHIN_NS = 120 * SECOND_NS
+_RARE = 1_000
+"""Requests for each refusal: a tenth of a percent is cheaper than any lower pace."""
 _ALIVE = frozenset(
     {
         FailureKind.THROTTLED,
@@ -205,13 +207,29 @@ def _slow_everybody(
             measured_per_minute=measured,
             now_ns=now_ns,
         )
-    elif is_repeated and pause.rounds == 1 and _knew_better(key, permit):
+    elif (
+        is_repeated
+        and pause.rounds == 1
+        and _knew_better(key, permit)
+        and not _is_pause_enough(key, latest_ns, now_ns)
+    ):
         key.cut.cut(
             by=_REPEATED_TO,
             growth=_REPEATED_GROWTH,
             measured_per_minute=measured,
             now_ns=now_ns,
         )
+
+
+def _is_pause_enough(key: KeyState, went_on_ns: int, now_ns: int) -> bool:
+    """Whether a refusal now and then costs less than the lower pace would.
+
+    Servers refuse for reasons of their own too. Where our pace is the reason, they
+    do so often, or want a long pause for a short run.
+    """
+    is_rare = key.requests.window.since(went_on_ns) >= _RARE
+    paused_ns, ran_ns = key.pause.until_ns - now_ns, now_ns - went_on_ns
+    return is_rare and paused_ns < (1 - _REPEATED_TO) * ran_ns
 
 
 def _knew_better(key: KeyState, permit: Permit) -> bool:

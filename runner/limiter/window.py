@@ -101,6 +101,11 @@ class Window:
         span_ns = min(WINDOW_NS, max(SECOND_NS, at_ns - first * SLICE_NS))
         return amount * WINDOW_NS / span_ns
 
+    def since(self, from_ns: int) -> int:
+        """Sum granted from that moment on, as far as it is remembered."""
+        oldest = max(from_ns // SLICE_NS, self.head - SLICES + 1)
+        return sum(self.counts[i % SLICES] for i in range(oldest, self.head + 1))
+
     def mend(self, now_ns: int) -> None:
         """Bring a head from a clock that ran ahead back to now, losing nothing."""
         index = now_ns // SLICE_NS

@@ -255,6 +255,35 @@ def test_429s_within_the_limit_lower_the_rate_by_a_tenth(tmp_path: Path) -> None
     assert 100 <= rate <= 113
 
 
+def test_a_rare_429_that_no_limit_explains_costs_its_pause_and_no_more(
+    tmp_path: Path,
+) -> None:
+    """100 a second, one of 2,000 refused: the pace is not the reason."""
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    for _ in range(5):
+        for _ in range(2_000):
+            clock.now_s += 0.01
+            limiter.answered(granted(limiter), {}, None, None)
+        throttle(limiter, granted(limiter), {"retry-after": "1"})
+    wait_s(limiter, clock)
+    assert limiter.pace().waiting_for is None
+
+
+def test_a_rare_429_that_asks_for_a_long_pause_means_the_pace(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    for _ in range(3):
+        for _ in range(2_000):
+            clock.now_s += 0.01
+            limiter.answered(granted(limiter), {}, None, None)
+        throttle(limiter, granted(limiter), {"retry-after": "20"})
+        wait_s(limiter, clock)
+    for _ in range(100):
+        granted(limiter)
+    assert "slowed down to" in (limiter.pace().waiting_for or "")
+
+
 def test_429s_in_a_row_do_not_make_it_crawl_afterwards(tmp_path: Path) -> None:
     """While everybody paused next to nothing was sent: that is not the pace."""
     clock = FakeClock()

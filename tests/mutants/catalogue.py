@@ -294,6 +294,20 @@ MUTANTS = (
         "limiter",
     ),
     _one(
+        "slower for a rare refusal",
+        "limiter/settling.py",
+        "        and not _is_pause_enough(key, latest_ns, now_ns)\n",
+        "",
+        "limiter",
+    ),
+    _one(
+        "never slower where refusals are rare",
+        "limiter/settling.py",
+        "    return is_rare and paused_ns < (1 - _REPEATED_TO) * ran_ns\n",
+        "    return is_rare\n",
+        "limiter",
+    ),
+    _one(
         "calls that run out in a pause are an outage",
         "limiter/breaker.py",
         "            self.older_answers += 1\n",
