@@ -279,9 +279,10 @@ def test_a_rare_429_that_asks_for_a_long_pause_means_the_pace(tmp_path: Path) ->
             limiter.answered(granted(limiter), {}, None, None)
         throttle(limiter, granted(limiter), {"retry-after": "20"})
         wait_s(limiter, clock)
+    began_s = clock.now_s
     for _ in range(100):
         granted(limiter)
-    assert "slowed down to" in (limiter.pace().waiting_for or "")
+    assert clock.now_s - began_s > 1
 
 
 def test_429s_in_a_row_do_not_make_it_crawl_afterwards(tmp_path: Path) -> None:
