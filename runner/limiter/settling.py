@@ -25,8 +25,7 @@ _SLOW_DOWN_GROWTH = 0.1
 _REPEATED_TO = 0.9
 _REPEATED_GROWTH = 0.02
 _REPEATED_WITHIN_NS = 120 * SECOND_NS
-_RARE = 1_000
-"""Requests for each refusal: a tenth of a percent is cheaper than any lower pace."""
+_SHORT_PAUSE_NS = 2 * SECOND_NS
 _ALIVE = frozenset(
     {
         FailureKind.THROTTLED,
@@ -200,6 +199,7 @@ def _slow_everybody(
     )
     if not is_new or key.day.until_ns > now_ns:
         return
+    is_pause_enough = _is_pause_enough(key, latest_ns, now_ns)
     if kind is FailureKind.SLOW_DOWN:
         key.cut.cut(
             by=_SLOW_DOWN_TO,
@@ -208,10 +208,10 @@ def _slow_everybody(
             now_ns=now_ns,
         )
     elif (
-        is_repeated
+        not is_pause_enough
+        and is_repeated
         and pause.rounds == 1
         and _knew_better(key, permit)
-        and not _is_pause_enough(key, latest_ns, now_ns)
     ):
         key.cut.cut(
             by=_REPEATED_TO,
@@ -227,9 +227,9 @@ def _is_pause_enough(key: KeyState, went_on_ns: int, now_ns: int) -> bool:
     Servers refuse for reasons of their own too. Where our pace is the reason, they
     do so often, or want a long pause for a short run.
     """
-    is_rare = key.requests.window.since(went_on_ns) >= _RARE
-    paused_ns, ran_ns = key.pause.until_ns - now_ns, now_ns - went_on_ns
-    return is_rare and paused_ns < (1 - _REPEATED_TO) * ran_ns
+    is_rare = key.cut.is_rare(key.requests.window.since(went_on_ns))
+    cheap_ns = max(_SHORT_PAUSE_NS, (1 - _REPEATED_TO) * (now_ns - went_on_ns))
+    return is_rare and key.pause.until_ns - now_ns < cheap_ns
 
 
 def _knew_better(key: KeyState, permit: Permit) -> bool:

@@ -21,10 +21,13 @@ _SHORTEST_PAUSE_S = 0.1
 _PATIENT_ROUNDS = 3
 """After so many rounds what the server asks for has not helped: double as well."""
 _PAUSE = struct.Struct("<qqqq")
-_CUT = struct.Struct("<ddqd")
+_CUT = struct.Struct("<ddqdd")
+_RARE = 1_000
+"""Requests for each refusal: a tenth of a percent is cheaper than any lower pace."""
+_MOST_SPARE = 3.0
 PAUSE_BYTES, CUT_BYTES = _PAUSE.size, _CUT.size
 _PAUSE_VALUES = attrgetter("until_ns", "epoch", "rounds", "round_ns")
-_CUT_VALUES = attrgetter("base_per_minute", "share", "cut_ns", "growth")
+_CUT_VALUES = attrgetter("base_per_minute", "share", "cut_ns", "growth", "spare")
 
 
 @dataclass(slots=True)
@@ -101,6 +104,16 @@ class Cut:
     cut_ns: int = 0
     growth: float = 0.0
     """Share of the base that returns each minute."""
+    spare: float = 0.0
+    """Refusals that are rare enough to be left at their pause."""
+
+    def is_rare(self, requests: int) -> bool:
+        """Note a refusal, so many requests after the one before."""
+        self.spare = min(_MOST_SPARE, self.spare + requests / _RARE)
+        if self.spare < 1:
+            return False
+        self.spare -= 1
+        return True
 
     def cut(
         self, *, by: float, growth: float, measured_per_minute: float, now_ns: int

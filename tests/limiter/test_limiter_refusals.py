@@ -255,34 +255,47 @@ def test_429s_within_the_limit_lower_the_rate_by_a_tenth(tmp_path: Path) -> None
     assert 100 <= rate <= 113
 
 
-def test_a_rare_429_that_no_limit_explains_costs_its_pause_and_no_more(
-    tmp_path: Path,
-) -> None:
-    """100 a second, one of 2,000 refused: the pace is not the reason."""
-    clock = FakeClock()
-    limiter = proven(tmp_path, clock)
-    for _ in range(5):
-        for _ in range(2_000):
-            clock.now_s += 0.01
-            limiter.answered(granted(limiter), {}, None, None)
-        throttle(limiter, granted(limiter), {"retry-after": "1"})
-    wait_s(limiter, clock)
-    assert limiter.pace().waiting_for is None
-
-
-def test_a_rare_429_that_asks_for_a_long_pause_means_the_pace(tmp_path: Path) -> None:
-    clock = FakeClock()
-    limiter = proven(tmp_path, clock)
-    for _ in range(3):
-        for _ in range(2_000):
-            clock.now_s += 0.01
-            limiter.answered(granted(limiter), {}, None, None)
-        throttle(limiter, granted(limiter), {"retry-after": "20"})
-        wait_s(limiter, clock)
+def hundred_take_s(limiter: Limiter, clock: FakeClock) -> float:
     began_s = clock.now_s
     for _ in range(100):
         granted(limiter)
-    assert clock.now_s - began_s > 1
+    return clock.now_s - began_s
+
+
+def answer(limiter: Limiter, clock: FakeClock, requests: int) -> None:
+    """At 100 a second."""
+    for _ in range(requests):
+        clock.now_s += 0.01
+        limiter.answered(granted(limiter), {}, None, None)
+
+
+@pytest.mark.parametrize("requests", [(2_000,) * 5, (3_000, 3_000, 50, 50, 3_000)])
+def test_a_rare_429_that_no_limit_explains_costs_its_pause_and_no_more(
+    tmp_path: Path, requests: tuple[int, ...]
+) -> None:
+    """The pace is not the reason, even where two come close together."""
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    for many in requests:
+        answer(limiter, clock, many)
+        throttle(limiter, granted(limiter), {"retry-after": "0.1"})
+    wait_s(limiter, clock)
+    assert hundred_take_s(limiter, clock) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("requests", "pause"), [((3_000, 300, 300, 300, 300), "0.1"), ((2_000,) * 3, "20")]
+)
+def test_a_429_that_is_not_rare_or_asks_for_a_long_pause_means_the_pace(
+    tmp_path: Path, requests: tuple[int, ...], pause: str
+) -> None:
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    for many in requests:
+        answer(limiter, clock, many)
+        throttle(limiter, granted(limiter), {"retry-after": pause})
+        wait_s(limiter, clock)
+    assert hundred_take_s(limiter, clock) > 1
 
 
 def test_429s_in_a_row_do_not_make_it_crawl_afterwards(tmp_path: Path) -> None:

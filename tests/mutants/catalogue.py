@@ -296,14 +296,14 @@ MUTANTS = (
     _one(
         "slower for a rare refusal",
         "limiter/settling.py",
-        "        and not _is_pause_enough(key, latest_ns, now_ns)\n",
-        "",
+        "    is_pause_enough = _is_pause_enough(key, latest_ns, now_ns)\n",
+        "    is_pause_enough = False\n",
         "limiter",
     ),
     _one(
         "never slower where refusals are rare",
         "limiter/settling.py",
-        "    return is_rare and paused_ns < (1 - _REPEATED_TO) * ran_ns\n",
+        "    return is_rare and key.pause.until_ns - now_ns < cheap_ns\n",
         "    return is_rare\n",
         "limiter",
     ),
