@@ -58,7 +58,7 @@ class Engine(Protocol):
     """Runs workers in slots."""
 
     def start(self, settings: WorkerSettings, api_key: str) -> None:
-        """Start a worker in `settings.slot`."""
+        """Start a worker in `settings.slot`; if that fails, `Died` follows."""
         ...
 
     def send(self, slot: int, order: JsonObject) -> None:

@@ -54,22 +54,21 @@ class LocalEngine:
     def __init__(self) -> None:
         self._workers: dict[int, _Worker] = {}
         self._selector = selectors.DefaultSelector()
+        self._unborn: list[Event] = []
 
     def start(self, settings: WorkerSettings, api_key: str) -> None:
-        """Start a worker process in `settings.slot`."""
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        process = multiprocessing.get_context("spawn").Process(
-            target=_child,
-            args=(settings, api_key, theirs),
-            name=f"slot {settings.slot}",
-        )
-        with _signals_blocked():
-            process.start()
-        # Only the child holds its end now: its death is our end of file.
-        theirs.close()
-        self._workers[settings.slot] = _Worker(process, ours)
-        self._selector.register(ours, selectors.EVENT_READ, settings.slot)
+        """Start a worker process in `settings.slot`.
+
+        One that cannot be started, for want of memory, processes or descriptors, has
+        `Died`: there may be room later in the night.
+        """
+        try:
+            self._workers[settings.slot] = worker = _spawned(settings, api_key)
+        except OSError as error:
+            why = f"could not be started: {error.strerror}"
+            self._unborn.append(Died(settings.slot, why, is_clean=False))
+            return
+        self._selector.register(worker.pipe, selectors.EVENT_READ, settings.slot)
 
     def send(self, slot: int, order: JsonObject) -> None:
         """Queue an order and write what the pipe takes now; never blocks."""
@@ -83,8 +82,8 @@ class LocalEngine:
 
         Raises UsageError if a worker could not import the script without running it.
         """
-        events: list[Event] = []
-        for key, mask in self._selector.select(timeout_s):
+        events, self._unborn = self._unborn, []
+        for key, mask in self._selector.select(0 if events else timeout_s):
             slot: int = key.data
             worker = self._workers[slot]
             if mask & selectors.EVENT_WRITE:
@@ -158,6 +157,23 @@ class LocalEngine:
         if worker.outgoing:
             wanted |= selectors.EVENT_WRITE
         self._selector.modify(worker.pipe, wanted, slot)
+
+
+def _spawned(settings: WorkerSettings, api_key: str) -> _Worker:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_child,
+        args=(settings, api_key, theirs),
+        name=f"slot {settings.slot}",
+    )
+    # Only the child holds its end afterwards: its death is our end of file.
+    with contextlib.ExitStack() as unless_it_lives, theirs:
+        unless_it_lives.callback(ours.close)
+        with _signals_blocked():
+            process.start()
+        unless_it_lives.pop_all()
+    return _Worker(process, ours)
 
 
 class _PipeChannel:

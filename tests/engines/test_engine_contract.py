@@ -1,10 +1,14 @@
 """What every engine promises, told of each: nobody may notice which one runs."""
 
 import dataclasses
+import errno
 import json
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -128,6 +132,11 @@ def begun(engine: Engine, settings: WorkerSettings) -> Listener:
     return listener
 
 
+def descriptors() -> int:
+    """How many this process has open."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def recorded(settings: WorkerSettings) -> dict[int, str]:
     """Item number → response on disk."""
     reader = RunReader(settings.run_folder, settings.run_id, [1], live=False)
@@ -209,6 +218,32 @@ def test_orders_to_a_slot_that_is_gone_are_no_error(engine: Engine) -> None:
     engine.kill(7)
 
     assert list(engine.poll(0.01)) == []
+
+
+@pytest.mark.parametrize("stage", ["socket.socketpair", "SpawnProcess.start"])
+def test_a_worker_that_cannot_be_started_has_died_and_the_next_one_may_live(
+    settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    """The machine is out of memory, processes or descriptors, for now."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    engine = load("local")
+    before = descriptors()
+    with monkeypatch.context() as full:
+        where = {"socket": socket, "SpawnProcess": SpawnProcess}
+        owner, name = stage.split(".")
+        full.setattr(where[owner], name, fail)
+        engine.start(settings, "sk-test")
+    why = "could not be started: Resource temporarily unavailable"
+    assert engine.poll(60) == [Died(1, why, is_clean=False)]
+    assert descriptors() == before
+
+    listener = begun(engine, settings)
+    engine.kill(1)
+    listener.until(lambda: bool(listener.deaths))
+    engine.close()
 
 
 def test_an_unknown_engine_is_named() -> None:
