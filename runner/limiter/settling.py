@@ -17,13 +17,12 @@ from runner.limiter.keystate import KeyState
 from runner.limiter.learning import learn
 from runner.limiter.permits import Permit
 from runner.limiter.runstate import RunState
+from runner.limiter.throttle import Slower
 from runner.limiter.window import SECOND_NS
 from runner.records import Failure, FailureKind, Usage
 
-_SLOW_DOWN_TO = 0.5
-_SLOW_DOWN_GROWTH = 0.1
-_REPEATED_TO = 0.9
-_REPEATED_GROWTH = 0.02
+_SLOW_DOWN = Slower(to=0.5, growth=0.1)
+_REPEATED = Slower(to=0.9, growth=0.02)
 _REPEATED_WITHIN_NS = 120 * SECOND_NS
 _SHORT_PAUSE_NS = 2 * SECOND_NS
 _ALIVE = frozenset(
@@ -182,43 +181,36 @@ def _correct_tokens(
 def _slow_everybody(
     key: KeyState, ended: Ended, kind: FailureKind, said: Said, now_ns: int
 ) -> None:
-    """Pause the whole fleet, and go on slower where pausing is not enough.
-
-    Refused again with no answer between, the pause grows. Refused again although
-    there were answers, it is the pace that is too fast.
-    """
-    pause, permit = key.pause, ended.permit
-    latest_ns = max(pause.until_ns, pause.round_ns)
-    measured = key.requests.window.per_minute(now_ns, latest_ns)
-    is_repeated = latest_ns > 0 and now_ns - latest_ns < _REPEATED_WITHIN_NS
+    """Pause the whole fleet, and go on slower where pausing is not enough."""
+    pause = key.pause
+    went_on_ns = max(pause.until_ns, pause.round_ns)
+    per_minute = key.requests.window.per_minute(now_ns, went_on_ns)
     asked_s = said.retry_after_s
     if asked_s is None:
         asked_s = exhausted_reset_s(said.meters)
     is_new = pause.refused(
-        epoch=permit.epoch, asked_s=asked_s, now_ns=now_ns, draw=ended.draw
+        epoch=ended.permit.epoch, asked_s=asked_s, now_ns=now_ns, draw=ended.draw
     )
     if not is_new or key.day.until_ns > now_ns:
         return
-    is_pause_enough = _is_pause_enough(key, latest_ns, now_ns)
+    is_our_pace = _is_our_pace(key, ended.permit, went_on_ns, now_ns)
     if kind is FailureKind.SLOW_DOWN:
-        key.cut.cut(
-            by=_SLOW_DOWN_TO,
-            growth=_SLOW_DOWN_GROWTH,
-            measured_per_minute=measured,
-            now_ns=now_ns,
-        )
-    elif (
-        not is_pause_enough
-        and is_repeated
-        and pause.rounds == 1
-        and _knew_better(key, permit)
-    ):
-        key.cut.cut(
-            by=_REPEATED_TO,
-            growth=_REPEATED_GROWTH,
-            measured_per_minute=measured,
-            now_ns=now_ns,
-        )
+        key.cut.cut(_SLOW_DOWN, per_minute, now_ns)
+    elif is_our_pace:
+        key.cut.cut(_REPEATED, per_minute, now_ns)
+
+
+def _is_our_pace(key: KeyState, permit: Permit, went_on_ns: int, now_ns: int) -> bool:
+    """Whether a 429 means that we are too fast, and pausing does not help.
+
+    Refused again with no answer between, the pause grows. Refused again although
+    there were answers, it is the pace.
+    """
+    is_pause_enough = _is_pause_enough(key, went_on_ns, now_ns)
+    is_repeated = 0 < went_on_ns and now_ns - went_on_ns < _REPEATED_WITHIN_NS
+    is_first_of_row = key.pause.rounds == 1
+    knew_better = _knew_better(key, permit)
+    return is_repeated and is_first_of_row and knew_better and not is_pause_enough
 
 
 def _is_pause_enough(key: KeyState, went_on_ns: int, now_ns: int) -> bool:
@@ -228,7 +220,7 @@ def _is_pause_enough(key: KeyState, went_on_ns: int, now_ns: int) -> bool:
     do so often, or want a long pause for a short run.
     """
     is_rare = key.cut.is_rare(key.requests.window.since(went_on_ns))
-    cheap_ns = max(_SHORT_PAUSE_NS, (1 - _REPEATED_TO) * (now_ns - went_on_ns))
+    cheap_ns = max(_SHORT_PAUSE_NS, (1 - _REPEATED.to) * (now_ns - went_on_ns))
     return is_rare and key.pause.until_ns - now_ns < cheap_ns
 
 

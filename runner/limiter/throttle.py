@@ -92,6 +92,16 @@ class Pause:
         return cls(*_PAUSE.unpack_from(stored))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slower:
+    """How much slower, and for how long."""
+
+    to: float
+    """Of the rate."""
+    growth: float
+    """Share of the rate that returns each minute."""
+
+
 @dataclass(slots=True)
 class Cut:
     """The key's rate is held at a share of what it was, growing back."""
@@ -115,15 +125,13 @@ class Cut:
         self.spare -= 1
         return True
 
-    def cut(
-        self, *, by: float, growth: float, measured_per_minute: float, now_ns: int
-    ) -> None:
-        """Multiply the rate by `by`; cuts on top of each other grow back slowest."""
-        share = self.share_at(now_ns)
+    def cut(self, slower: Slower, measured_per_minute: float, now_ns: int) -> None:
+        """Slow down; cuts on top of each other grow back slowest."""
+        share, growth = self.share_at(now_ns), slower.growth
         if share >= 1:
             self.base_per_minute = max(1.0, measured_per_minute)
             self.growth = growth
-        self.share = by * min(1.0, share)
+        self.share = slower.to * min(1.0, share)
         self.growth = min(self.growth, growth)
         self.cut_ns = now_ns
 

@@ -8,7 +8,7 @@ import pytest
 from limiter_fakes import FakeClock, failure, granted, limiter_in, want
 
 from runner.limiter import Limiter, Permit, RefusalKind, RunCeilings
-from runner.limiter.throttle import Cut, Pause
+from runner.limiter.throttle import Cut, Pause, Slower
 from runner.limiter.window import SECOND_NS
 from runner.records import FailureKind, Usage
 
@@ -216,11 +216,11 @@ def test_tokens_over_the_charge_are_charged_afterwards(tmp_path: Path) -> None:
 
 def test_slow_down_halves_the_rate_and_it_grows_back_by_a_tenth_a_minute() -> None:
     cut, now_ns = Cut(), 10**12
-    cut.cut(by=0.5, growth=0.1, measured_per_minute=1000, now_ns=now_ns)
+    cut.cut(Slower(to=0.5, growth=0.1), 1000, now_ns)
     assert cut.per_minute(now_ns) == 500
     assert cut.per_minute(now_ns + 60 * SECOND_NS) == pytest.approx(600, abs=1)
     assert cut.per_minute(now_ns + 301 * SECOND_NS) is None
-    cut.cut(by=0.9, growth=0.02, measured_per_minute=1000, now_ns=now_ns)
+    cut.cut(Slower(to=0.9, growth=0.02), 1000, now_ns)
     assert cut.per_minute(now_ns) == 450
 
 

@@ -296,7 +296,7 @@ MUTANTS = (
     _one(
         "slower for a rare refusal",
         "limiter/settling.py",
-        "    is_pause_enough = _is_pause_enough(key, latest_ns, now_ns)\n",
+        "    is_pause_enough = _is_pause_enough(key, went_on_ns, now_ns)\n",
         "    is_pause_enough = False\n",
         "limiter",
     ),
