@@ -193,35 +193,32 @@ def _slow_everybody(
     )
     if not is_new or key.day.until_ns > now_ns:
         return
-    is_our_pace = _is_our_pace(key, ended.permit, went_on_ns, now_ns)
+    is_rare = key.cut.take_spare(key.requests.window.since(went_on_ns))
+    is_pause_enough = is_rare and _is_pause_cheap(key, went_on_ns, now_ns)
     if kind is FailureKind.SLOW_DOWN:
         key.cut.cut(_SLOW_DOWN, per_minute, now_ns)
-    elif is_our_pace:
+    elif not is_pause_enough and _is_our_pace(key, ended.permit, went_on_ns, now_ns):
         key.cut.cut(_REPEATED, per_minute, now_ns)
 
 
-def _is_our_pace(key: KeyState, permit: Permit, went_on_ns: int, now_ns: int) -> bool:
-    """Whether a 429 means that we are too fast, and pausing does not help.
-
-    Refused again with no answer between, the pause grows. Refused again although
-    there were answers, it is the pace.
-    """
-    is_pause_enough = _is_pause_enough(key, went_on_ns, now_ns)
-    is_repeated = 0 < went_on_ns and now_ns - went_on_ns < _REPEATED_WITHIN_NS
-    is_first_of_row = key.pause.rounds == 1
-    knew_better = _knew_better(key, permit)
-    return is_repeated and is_first_of_row and knew_better and not is_pause_enough
-
-
-def _is_pause_enough(key: KeyState, went_on_ns: int, now_ns: int) -> bool:
-    """Whether a refusal now and then costs less than the lower pace would.
+def _is_pause_cheap(key: KeyState, went_on_ns: int, now_ns: int) -> bool:
+    """Whether this pause costs less than the lower pace would.
 
     Servers refuse for reasons of their own too. Where our pace is the reason, they
     do so often, or want a long pause for a short run.
     """
-    is_rare = key.cut.is_rare(key.requests.window.since(went_on_ns))
     cheap_ns = max(_SHORT_PAUSE_NS, (1 - _REPEATED.to) * (now_ns - went_on_ns))
-    return is_rare and key.pause.until_ns - now_ns < cheap_ns
+    return key.pause.until_ns - now_ns < cheap_ns
+
+
+def _is_our_pace(key: KeyState, permit: Permit, went_on_ns: int, now_ns: int) -> bool:
+    """Whether a 429 means that we are too fast.
+
+    Refused again with no answer between, the pause grows. Refused again although
+    there were answers, it is the pace.
+    """
+    is_repeated = went_on_ns > 0 and now_ns - went_on_ns < _REPEATED_WITHIN_NS
+    return is_repeated and key.pause.rounds == 1 and _knew_better(key, permit)
 
 
 def _knew_better(key: KeyState, permit: Permit) -> bool:

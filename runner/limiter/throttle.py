@@ -117,8 +117,8 @@ class Cut:
     spare: float = 0.0
     """Refusals that are rare enough to be left at their pause."""
 
-    def is_rare(self, requests: int) -> bool:
-        """Note a refusal, so many requests after the one before."""
+    def take_spare(self, requests: int) -> bool:
+        """Whether a refusal, so many requests after the one before, is a rare one."""
         self.spare = min(_MOST_SPARE, self.spare + requests / _RARE)
         if self.spare < 1:
             return False

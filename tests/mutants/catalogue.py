@@ -296,15 +296,15 @@ MUTANTS = (
     _one(
         "slower for a rare refusal",
         "limiter/settling.py",
-        "    is_pause_enough = _is_pause_enough(key, went_on_ns, now_ns)\n",
+        "    is_pause_enough = is_rare and _is_pause_cheap(key, went_on_ns, now_ns)\n",
         "    is_pause_enough = False\n",
         "limiter",
     ),
     _one(
         "never slower where refusals are rare",
         "limiter/settling.py",
-        "    return is_rare and key.pause.until_ns - now_ns < cheap_ns\n",
-        "    return is_rare\n",
+        "    return key.pause.until_ns - now_ns < cheap_ns\n",
+        "    return True\n",
         "limiter",
     ),
     _one(
