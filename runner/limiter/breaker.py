@@ -88,7 +88,8 @@ class Breaker:
     older: int = 0
     """Of them, those that were sent before the first one failed."""
     older_answers: int = 0
-    """Answers since, to what was sent before the first one failed."""
+    """Answers since, to what was sent before the first one failed: each outweighs
+    one of those failures, and none of the newer ones."""
     sends: int = 0
     """Requests granted since the first of them."""
     first_item: int = 0
@@ -160,8 +161,11 @@ class Breaker:
         # Where answers take long and refusals none, most of those sent since may
         # still be answered.
         are_most = 2 * self.streak >= self.sends
-        is_enough = self._in_a_row() >= enough and are_most
-        if is_enough and (self.is_mixed or self.is_silent):
+        # A pause lets the calls under way run out: the odd one fails, and no newer
+        # one is there to end the streak.
+        counted = self.streak - min(self.older, self.older_answers)
+        is_outage = self.is_mixed or self.is_silent
+        if counted >= enough and are_most and is_outage:
             self.opened_ns, self.rate_before_per_s = now_ns, per_s
             self._remember()
 
@@ -234,14 +238,6 @@ class Breaker:
             from_ns and from_ns <= moment_ns and (not until_ns or moment_ns <= until_ns)
             for from_ns, until_ns in pairs
         )
-
-    def _in_a_row(self) -> int:
-        """Failures, less what speaks against an outage.
-
-        While a pause keeps everybody from sending, the calls under way run out, the
-        odd one fails, and no newer one is there to end the streak.
-        """
-        return self.streak - self.older + max(0, self.older - self.older_answers)
 
     def _look_again(self, now_ns: int) -> None:
         """One item's silence was an outage until that item is told something."""

@@ -13,6 +13,7 @@ from decimal import Decimal
 PICO = 10**12
 MAX_SLOTS = 1000
 _LINE = 4
+LINE_BYTES = 8 * _LINE
 _COMMITTED, _RESERVED, _REQUESTS, _TOKENS = range(_LINE)
 _MOST = 2**63 - 1
 """9.2 million dollars: a line stays there rather than wrap round."""

@@ -14,18 +14,19 @@ from typing import TypeVar
 
 from runner.clock import Clock
 from runner.errors import StateDamaged
-from runner.limiter.breaker import BREAKER_BYTES, Breaker
-from runner.limiter.budget import MAX_SLOTS
+from runner.limiter.breaker import Breaker
+from runner.limiter.budget import LINE_BYTES, MAX_SLOTS
 from runner.limiter.cell import Cell
 from runner.limiter.keystate import KeyState
-from runner.limiter.pacing import BUCKET_BYTES
 from runner.limiter.permits import LimiterPlace
 from runner.limiter.runstate import RunState
 from runner.limiter.throttle import Pause
 from runner.limiter.window import SECOND_NS
 
-_KEY_BYTES = 2 * BUCKET_BYTES + 512
-_RUN_BYTES = 2 * BUCKET_BYTES + BREAKER_BYTES + 1024 + 32 * MAX_SLOTS
+_KEY_BYTES = len(KeyState().to_bytes())
+"""No more than that: the cell of a version that keeps more or less has another size,
+and so is unreadable instead of misread."""
+_RUN_BYTES = len(RunState().to_bytes()) + MAX_SLOTS * LINE_BYTES
 _FIRST_WAIT_S = 0.0002
 _LONGEST_WAIT_S = 0.01
 _TELL_AFTER_S = 5.0

@@ -19,6 +19,7 @@ from runner.limiter.window import REACH_NS
 _BREAKER_AT = 2 * BUCKET_BYTES
 TEXT_BYTES = 240
 UNKNOWN = -1
+"""The server has not said it."""
 _LAYOUT = struct.Struct(f"<qqqqqqqqqqqdq{TEXT_BYTES}s")
 _VALUES = attrgetter(
     "is_begun",

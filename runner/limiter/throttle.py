@@ -25,6 +25,8 @@ _CUT = struct.Struct("<ddqdd")
 _RARE = 1_000
 """Requests for each refusal: a tenth of a percent is cheaper than any lower pace."""
 _MOST_SPARE = 3.0
+"""So many may fall together by chance; more of them are the pace, however long ago
+the last one was."""
 PAUSE_BYTES, CUT_BYTES = _PAUSE.size, _CUT.size
 _PAUSE_VALUES = attrgetter("until_ns", "epoch", "rounds", "round_ns")
 _CUT_VALUES = attrgetter("base_per_minute", "share", "cut_ns", "growth", "spare")

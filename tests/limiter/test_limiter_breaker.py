@@ -75,6 +75,19 @@ def test_what_fails_while_a_pause_lets_calls_run_out_is_no_outage(
     assert limiter.pace().waiting_for is None
 
 
+def test_answers_to_older_requests_do_not_hide_an_outage(tmp_path: Path) -> None:
+    """What is asked now fails, while what was asked before is still answered."""
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    under_way = [granted(limiter, want(number)) for number in range(100, 160)]
+    for number in range(20):
+        clock.now_s += 0.1
+        assert limiter.pace().waiting_for is None
+        fail_all(limiter, [number])
+        limiter.answered(under_way.pop(), {}, None, None)
+    assert "nothing answers" in (limiter.pace().waiting_for or "")
+
+
 def test_calls_that_all_end_in_silence_are_an_outage_before_newer_ones_do(
     tmp_path: Path,
 ) -> None:

@@ -19,6 +19,8 @@ from runner.limiter import (
 )
 from runner.limiter import cell as cells
 from runner.limiter.cell import Cell
+from runner.limiter.keystate import KeyState
+from runner.limiter.pacing import BUCKET_BYTES
 from runner.records import FailureKind
 
 FIRST_AT = 4096
@@ -110,6 +112,17 @@ def test_both_copies_lost_mean_one_window_of_silence(tmp_path: Path) -> None:
     began_s = clock.now_s
     after = limiter_in(tmp_path, clock, ceilings=ceilings)
     assert granted(after).granted_s - began_s == pytest.approx(60.25, abs=0.1)
+
+
+def test_a_key_cell_of_a_version_that_kept_less_is_made_anew(tmp_path: Path) -> None:
+    """Misread, it would end every run on its key."""
+    clock, path = FakeClock(), place_in(tmp_path).key_cell
+    older = Cell(path, 2 * BUCKET_BYTES + 512)
+    put(older, KeyState().to_bytes()[:-8])
+    older.close()
+    limiter = limiter_in(tmp_path, clock)
+    limiter.answered(granted(limiter), {}, None, None)
+    assert limiter.pace().waiting_for is None
 
 
 def test_after_a_reboot_limits_are_known_and_moments_forgotten(

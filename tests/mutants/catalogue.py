@@ -315,6 +315,20 @@ MUTANTS = (
         "limiter",
     ),
     _one(
+        "answers to older requests hide an outage",
+        "limiter/breaker.py",
+        "        counted = self.streak - min(self.older, self.older_answers)\n",
+        "        counted = self.streak - self.older_answers\n",
+        "limiter",
+    ),
+    _one(
+        "a cell of another version is misread",
+        "limiter/pair.py",
+        "_KEY_BYTES = len(KeyState().to_bytes())\n",
+        "_KEY_BYTES = 2 * 1_088 + 512\n",
+        "limiter",
+    ),
+    _one(
         "blamed for deaths that another item explains",
         "supervisor/blame.py",
         "        self._unexplained = [death for death in self._unexplained if row not in death]\n",
