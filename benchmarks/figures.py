@@ -5,6 +5,7 @@ Knows provider and workloads.
 
 import dataclasses
 import re
+import statistics
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ RAMP_S = 10.0
 SPAN_S = 120.0
 MINUTE_S = 60.0
 SHORTEST_S = 50.0
+WARM_AFTER = 200_000
+"""Answers after which memory has to stay as it is."""
+SAMPLES = 10
 NAME = re.compile(r"item-\d+")
 ANSWER = re.compile(r"(item-\d+) The passage says")
 
@@ -54,6 +58,11 @@ class Figures:
     server_cpu_s: float
     others_cpu_s: float
     """What the rest of the machine took meanwhile; the cleaner the nearer to zero."""
+    smallest_share: float | None = None
+    """Of several runs on one key, what the one with the fewest answers used of the
+    limit after the ramp."""
+    grown_mb: float | None = None
+    """Memory from the 200,000th answer to the last: medians of ten samples each."""
 
 
 def figures(
@@ -67,6 +76,9 @@ def figures(
     """Put one run's figures together; `names` are the contestant's and workload's."""
     good = [answer for answer in answers if answer.status == OK]
     right, wrong = _checked(out)
+    shares = [
+        _share(workload, good, RAMP_S, SPAN_S, run) for run in range(workload.runs)
+    ]
     span_s = max(a.left_unix_s for a in good) - answers[0].came_unix_s if good else 0
     first_s = answers[0].came_unix_s - used["started_unix_s"] if answers else None
     return Figures(
@@ -92,6 +104,8 @@ def figures(
         wrong=wrong,
         server_cpu_s=server_cpu_s,
         others_cpu_s=max(0.0, used["others_s"] - server_cpu_s),
+        smallest_share=min(filter(None, shares)) if workload.runs > 1 else None,
+        grown_mb=_grown_mb(used, good),
     )
 
 
@@ -121,9 +135,16 @@ def _most_at_once(answers: Iterable[Answer]) -> int:
 
 
 def _share(
-    workload: Workload, good: list[Answer], ramp_s: float, span_s: float
+    workload: Workload,
+    good: list[Answer],
+    ramp_s: float,
+    span_s: float,
+    run: int | None = None,
 ) -> float | None:
-    """Return how much of the limit was used from `ramp_s` on, `span_s` at most."""
+    """Return how much of the limit was used from `ramp_s` on, `span_s` at most.
+
+    By all runs together, or by one of several: see contestants/at_once.py.
+    """
     if not good or not (workload.rpm or workload.tpm):
         return None
     begin_s = good[0].came_unix_s + ramp_s
@@ -132,7 +153,12 @@ def _share(
         return None  # what was free before it began would count for too much
     limit = workload.rpm or workload.tpm
     took = [(a.came_unix_s, _charge(workload, a)) for a in good]
-    used = sum(charge for at_s, charge in took if begin_s <= at_s < end_s)
+    used = sum(
+        _charge(workload, answer)
+        for answer in good
+        if begin_s <= answer.came_unix_s < end_s
+        and run in (None, int(answer.item.rpartition("-")[2]) % workload.runs)
+    )
     before = [(at_s, charge) for at_s, charge in took if at_s < begin_s]
     held = _held(workload, before, begin_s) if workload.meter == "bucket" else 0.0
     return used / (limit / 60 * (end_s - begin_s) + held)
@@ -151,3 +177,16 @@ def _held(workload: Workload, took: list[tuple[float, int]], until_s: float) -> 
         level = min(burst, level + (at_s - last_s) * rate) - charge
         last_s = at_s
     return max(0.0, level)
+
+
+def _grown_mb(used: dict[str, Any], good: list[Answer]) -> float | None:
+    if len(good) <= WARM_AFTER:
+        return None
+    left_s = sorted(answer.left_unix_s - used["started_unix_s"] for answer in good)
+    warm_s, last_s = left_s[WARM_AFTER - 1], left_s[-1]
+    samples: list[float] = [
+        mb for at_s, mb in used["memory"] if warm_s <= at_s <= last_s
+    ]
+    if len(samples) < 2 * SAMPLES:
+        return None
+    return statistics.median(samples[-SAMPLES:]) - statistics.median(samples[:SAMPLES])

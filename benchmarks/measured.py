@@ -32,9 +32,10 @@ def main(result: Path, timeout_s: float, command: list[str]) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     over = threading.Event()
     peaks = {"pss_mb": 0.0, "processes": 0, "threads": 0}
-    sampler = threading.Thread(target=_sample, args=(over, peaks))
+    memory: list[tuple[float, float]] = []
     busy_s = _busy_s()
     started_unix_s, started_s = time.time(), time.monotonic()
+    sampler = threading.Thread(target=_sample, args=(over, peaks, memory, started_s))
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     sampler.start()
     code: int | None
@@ -61,6 +62,7 @@ def main(result: Path, timeout_s: float, command: list[str]) -> None:
         - own.ru_utime
         - own.ru_stime,
         **peaks,
+        "memory": memory,
     }
     result.write_text(json.dumps(figures))
 
@@ -72,10 +74,18 @@ def _busy_s() -> float:
     return (user + nice + system + sum(interrupts) + steal) / os.sysconf("SC_CLK_TCK")
 
 
-def _sample(over: threading.Event, peaks: dict[str, float]) -> None:
+def _sample(
+    over: threading.Event,
+    peaks: dict[str, float],
+    memory: list[tuple[float, float]],
+    started_s: float,
+) -> None:
+    """Note the highest of each, and the memory (MB) at each second since the start."""
     while not over.wait(SAMPLE_S):
         tree = _descendants()
-        peaks["pss_mb"] = max(peaks["pss_mb"], sum(map(_pss_mb, tree)))
+        pss_mb = sum(map(_pss_mb, tree))
+        memory.append((time.monotonic() - started_s, pss_mb))
+        peaks["pss_mb"] = max(peaks["pss_mb"], pss_mb)
         peaks["processes"] = max(peaks["processes"], len(tree))
         peaks["threads"] = max(peaks["threads"], sum(map(_threads, tree)))
 

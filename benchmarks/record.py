@@ -87,6 +87,13 @@ def _version(name: str) -> str:
 
 
 def _commit() -> str:
-    words = ["git", "-C", str(environments.ROOT), "describe", "--always", "--dirty"]
-    said = subprocess.run(words, capture_output=True, text=True, check=False)
-    return said.stdout.strip() or "unknown"
+    git = ["git", "-C", str(environments.ROOT)]
+    said = _said([*git, "describe", "--always"])
+    # Earlier results are no other code.
+    is_other = _said([*git, "status", "--porcelain", "--", ":!benchmarks/results"])
+    return f"{said}-dirty" if is_other else said or "unknown"
+
+
+def _said(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip()

@@ -20,6 +20,8 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "answers/s": ("per_second", "{:.0f}".format),
     "share of the limit": ("share_after_ramp", "{:.1%}".format),
     "in the first minute": ("share_first_minute", "{:.1%}".format),
+    "of it the smaller run": ("smallest_share", "{:.1%}".format),
+    "MB grown after 200,000": ("grown_mb", "{:+.1f}".format),
     "429s": ("refused", "{:.0f}".format),
     "items lost": ("lost", "{:.0f}".format),
 }
@@ -53,7 +55,7 @@ def table(data: Run) -> str:
     columns = {
         title: column
         for title, column in COLUMNS.items()
-        if any(run[column[0]] is not None for run in data["runs"])
+        if any(run.get(column[0]) is not None for run in data["runs"])
     }
     titles = ["", "n", *columns]
     titles += ["runner's wall, CPU, memory against it"] if "runner" in runs else []
@@ -87,7 +89,7 @@ def _title(name: str, runs: list[Run], data: Run) -> str:
 
 
 def _cell(runs: list[Run], field: str, shown: Callable[[float], str]) -> str:
-    values = [run[field] for run in runs if run[field] is not None]
+    values = [run[field] for run in runs if run.get(field) is not None]
     if not values:
         return ""
     middle = shown(statistics.median(values))

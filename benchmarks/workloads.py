@@ -39,6 +39,8 @@ class Workload:
     output_tokens: int = 200
     workers: int = 2
     """Processes of runner; nobody else has several."""
+    runs: int = 1
+    """So many of runner's at once on one key, each with its part of the items."""
 
     def request_burst(self) -> int:
         """Return what a bucket of requests holds: a second's."""
@@ -131,6 +133,13 @@ WORKLOADS = {
         ),
         dataclasses.replace(
             OPEN,
+            name="long",
+            says="300,000 items, 0.5 s latency, 1,000 in flight, no limit",
+            items=300_000,
+            latency_s=0.5,
+        ),
+        dataclasses.replace(
+            OPEN,
             name="uneven",
             says="5,000 items, 1 s latency, each fiftieth 10 s, 1,000 in flight",
             slow_share=0.02,
@@ -145,6 +154,13 @@ WORKLOADS = {
             name="window",
             says="6,000 requests in any 60 s, strictly, 1 s latency",
             meter="window",
+        ),
+        dataclasses.replace(
+            _LIMITED,
+            name="two",
+            says="6,000 requests a minute, token bucket of 100, two runs on one key",
+            workers=4,
+            runs=2,
         ),
         dataclasses.replace(
             _LIMITED,

@@ -20,6 +20,7 @@ USED: dict[str, Any] = {
     "processes": 1,
     "threads": 1,
     "others_s": 0.75,
+    "memory": [],
 }
 TEXT = "The passage says what it means to say."
 
@@ -82,3 +83,29 @@ def test_what_a_bucket_still_held_could_have_been_admitted_too(tmp_path: Path) -
     found = figures_of(tmp_path, "tokens", log, [], items=1)
 
     assert found.share_after_ramp == pytest.approx(1 / 2, abs=0.001)
+
+
+def test_of_two_runs_the_one_with_fewer_answers_is_told(tmp_path: Path) -> None:
+    # 6,000 a minute are 100 a second; each third request is of the other run.
+    arrivals = [(step * 0.01, 1 if step % 3 else 2) for step in range(9001)]
+    log = "".join(f"{100 + at:.3f} 0.000 200 item-{run} 0\n" for at, run in arrivals)
+
+    found = figures_of(tmp_path, "two", log, [], items=2)
+
+    assert found.share_after_ramp == pytest.approx(1, abs=0.02)
+    assert found.smallest_share == pytest.approx(1 / 3, abs=0.01)
+
+
+def test_memory_is_compared_from_where_it_has_to_stay_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An answer a second from 100 on; the command began at 99.
+    monkeypatch.setattr(figures, "WARM_AFTER", 20)
+    log = "".join(f"{100 + at}.000 0.000 200 item-1 0\n" for at in range(60))
+    memory = [(float(at), 50.0 + at) for at in range(90)]
+    monkeypatch.setitem(USED, "memory", memory)
+
+    found = figures_of(tmp_path, "open", log, [], items=1)
+
+    # Ten samples each, from 20 s to 29 s and from 51 s to 60 s.
+    assert found.grown_mb == 31
