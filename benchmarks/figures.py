@@ -76,9 +76,6 @@ def figures(
     """Put one run's figures together; `names` are the contestant's and workload's."""
     good = [answer for answer in answers if answer.status == OK]
     right, wrong = _checked(out)
-    shares = [
-        _share(workload, good, RAMP_S, SPAN_S, run) for run in range(workload.runs)
-    ]
     span_s = max(a.left_unix_s for a in good) - answers[0].came_unix_s if good else 0
     first_s = answers[0].came_unix_s - used["started_unix_s"] if answers else None
     return Figures(
@@ -104,7 +101,7 @@ def figures(
         wrong=wrong,
         server_cpu_s=server_cpu_s,
         others_cpu_s=max(0.0, used["others_s"] - server_cpu_s),
-        smallest_share=min(filter(None, shares)) if workload.runs > 1 else None,
+        smallest_share=_smallest_share(workload, good),
         grown_mb=_grown_mb(used, good),
     )
 
@@ -162,6 +159,15 @@ def _share(
     before = [(at_s, charge) for at_s, charge in took if at_s < begin_s]
     held = _held(workload, before, begin_s) if workload.meter == "bucket" else 0.0
     return used / (limit / 60 * (end_s - begin_s) + held)
+
+
+def _smallest_share(workload: Workload, good: list[Answer]) -> float | None:
+    if workload.runs == 1:
+        return None
+    shares = [
+        _share(workload, good, RAMP_S, SPAN_S, run) for run in range(workload.runs)
+    ]
+    return min((share for share in shares if share is not None), default=None)
 
 
 def _charge(workload: Workload, answer: Answer) -> int:
