@@ -14,6 +14,7 @@ from runner.limiter.headers import DAY_S, MINUTE_S, Meter, Meters
 from runner.limiter.keystate import KeyState, request_spacing_of, token_spacing_of
 from runner.limiter.pacing import Bucket
 from runner.limiter.permits import Permit
+from runner.limiter.runstate import RunState
 
 _NOTICEABLE_SHARE = 0.05
 """Of a limit: less is our own requests arriving in another order."""
@@ -28,16 +29,20 @@ class Learned:
 
 def learn(
     key: KeyState,
+    run: RunState,
     meters: Meters,
     permit: Permit,
     retry_after_s: float | None,
     now_ns: int,
 ) -> Learned:
     """Take over limits, make way for other users, note a used-up day."""
-    used_requests = _take_over(
-        key, Daily.REQUESTS, meters.requests, retry_after_s, now_ns
+    used_requests, used_tokens = (
+        _take_over(key, kind, shown, told, retry_after_s, now_ns)
+        for kind, shown, told in (
+            (Daily.REQUESTS, meters.requests, run.requests.limit),
+            (Daily.TOKENS, meters.tokens, run.tokens.limit),
+        )
     )
-    used_tokens = _take_over(key, Daily.TOKENS, meters.tokens, retry_after_s, now_ns)
     _make_way(key.requests, used_requests, permit.key_requests_before, now_ns)
     _make_way(key.tokens, used_tokens, permit.key_tokens_before, now_ns)
     return Learned(used_tokens=used_tokens)
@@ -47,12 +52,17 @@ def _take_over(
     key: KeyState,
     kind: Daily,
     meters: Sequence[Meter],
+    told: int,
     retry_after_s: float | None,
     now_ns: int,
 ) -> int | None:
-    """Learn the limits of one kind; how much of the minute the server has counted."""
+    """Learn the limits of one kind; how much of the minute the server has counted.
+
+    `told` is what the user allows the run in a minute; 0: anything.
+    """
     bucket = key.requests if kind is Daily.REQUESTS else key.tokens
-    periods = [_period_s(meter, bucket, key.day.limit(kind)) for meter in meters]
+    by_the_minute = (bucket.limit, told)
+    periods = [_period_s(m, by_the_minute, key.day.limit(kind)) for m in meters]
     by_minute = [
         m for m, period in zip(meters, periods, strict=True) if period == MINUTE_S
     ]
@@ -71,10 +81,17 @@ def _take_over(
     return max(used, default=None)
 
 
-def _period_s(meter: Meter, bucket: Bucket, day_limit: int) -> int | None:
-    """The meter's period; what was clear once stays clear for the same limit."""
+def _period_s(
+    meter: Meter, by_the_minute: tuple[int, int], day_limit: int
+) -> int | None:
+    """The meter's period; what was clear once stays clear for the same limit.
+
+    A server that shows its budget as full again by the end of each of the first
+    answers leaves it open. What the user calls a limit of a minute is one then, for
+    other runs on the key as well.
+    """
     period_s = meter.period_s()
-    if period_s is None and meter.limit == bucket.limit:
+    if period_s is None and meter.limit in by_the_minute:
         return MINUTE_S
     return DAY_S if period_s is None and meter.limit == day_limit else period_s
 

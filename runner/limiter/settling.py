@@ -69,7 +69,7 @@ def answered(
     """Settle an answer; one of unknown cost costs its worst case."""
     permit, want = ended.permit, ended.permit.want
     key.pause.succeeded(permit.epoch)
-    learned = learn(key, said.meters, permit, None, now_ns)
+    learned = learn(key, run, said.meters, permit, None, now_ns)
     if usage is not None:
         _correct_tokens(key, run, permit, usage, learned.used_tokens, now_ns)
         run.learn_ratio(want.input_tokens_estimate, usage.input_tokens)
@@ -94,7 +94,7 @@ def failed(
     permit = ended.permit
     in_flight = max(1, run.lines.requests)
     _end_line(run, ended, committed_usd)
-    learn(key, said.meters, permit, said.retry_after_s, now_ns)
+    learn(key, run, said.meters, permit, said.retry_after_s, now_ns)
     if failure.kind is FailureKind.NOT_SENT:
         _take_back(key, run, permit)
     if failure.kind in _REFUSED_FOR_SPEED:

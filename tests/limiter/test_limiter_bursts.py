@@ -39,6 +39,19 @@ def sent_s(limiter: Limiter, clock: FakeClock, requests: int) -> float:
     return clock.now_s - began_s
 
 
+def two_runs(folder: Path, clock: FakeClock, ceilings: RunCeilings) -> list[Limiter]:
+    """On one key."""
+    key_cell = folder / "limits" / "key.cell"
+    return [
+        Limiter(
+            LimiterPlace(key_cell=key_cell, run_cell=folder / name, slot=1),
+            ceilings,
+            clock,
+        )
+        for name in ("one", "other")
+    ]
+
+
 def test_a_job_that_fits_goes_at_once(tmp_path: Path) -> None:
     clock = FakeClock()
     limiter = answered(tmp_path, clock, left(5_999))
@@ -95,20 +108,12 @@ def test_a_hurried_job_stays_below_its_ceiling_in_every_minute(tmp_path: Path) -
 def test_two_hurried_runs_share_what_the_key_has_left(tmp_path: Path) -> None:
     """Each is told that all of it is left, before the other has sent anything."""
     clock = FakeClock()
-    key_cell = tmp_path / "limits" / "key.cell"
     of_a_hundred = {
         "x-ratelimit-limit-requests": "100",
         "x-ratelimit-remaining-requests": "99",
         "x-ratelimit-reset-requests": "600ms",
     }
-    runs = [
-        Limiter(
-            LimiterPlace(key_cell=key_cell, run_cell=tmp_path / name, slot=1),
-            RunCeilings(),
-            clock,
-        )
-        for name in ("one", "other")
-    ]
+    runs = two_runs(tmp_path, clock, RunCeilings())
     arrivals = []
     for limiter in runs:
         permit = granted(limiter)
@@ -121,3 +126,22 @@ def test_two_hurried_runs_share_what_the_key_has_left(tmp_path: Path) -> None:
             arrivals.append((permit.granted_s, 1))
             limiter.answered(permit, {}, None, None)
     assert most_in_a_minute(arrivals) <= 100
+
+
+def test_two_runs_told_the_keys_limit_share_it_before_its_period_is_clear(
+    tmp_path: Path,
+) -> None:
+    """The server shows all of it as left again by the end of each answer."""
+    clock = FakeClock()
+    full_again = {
+        "x-ratelimit-limit-requests": "600",
+        "x-ratelimit-remaining-requests": "600",
+        "x-ratelimit-reset-requests": "0s",
+    }
+    runs = two_runs(tmp_path, clock, RunCeilings(rpm=600))
+    for limiter in runs:
+        limiter.answered(granted(limiter), full_again, None, None)
+    began_s = clock.now_s
+    last_s = max(granted(limiter).granted_s for _ in range(30) for limiter in runs)
+    # Ten a second, not ten a second for each.
+    assert last_s - began_s > 5.5

@@ -287,6 +287,13 @@ MUTANTS = (
         "limiter",
     ),
     _one(
+        "a limit of unclear period is no limit",
+        "limiter/learning.py",
+        "    if period_s is None and meter.limit in by_the_minute:\n",
+        "    if period_s is None and meter.limit == by_the_minute[0]:\n",
+        "limiter",
+    ),
+    _one(
         "a hurried job stays so when refused",
         "limiter/settling.py",
         "        bursts.end(run)\n",
