@@ -22,6 +22,7 @@ SHORTEST_S = 50.0
 WARM_AFTER = 200_000
 """Answers after which memory has to stay as it is."""
 SAMPLES = 10
+"""Of memory whose median stands for a moment."""
 NAME = re.compile(r"item-\d+")
 ANSWER = re.compile(r"(item-\d+) The passage says")
 
@@ -149,14 +150,13 @@ def _share(
     if end_s - begin_s < SHORTEST_S:
         return None  # what was free before it began would count for too much
     limit = workload.rpm or workload.tpm
-    took = [(a.came_unix_s, _charge(workload, a)) for a in good]
+    counted = [a for a in good if run in (None, _run_of(workload, a))]
     used = sum(
-        _charge(workload, answer)
-        for answer in good
-        if begin_s <= answer.came_unix_s < end_s
-        and run in (None, int(answer.item.rpartition("-")[2]) % workload.runs)
+        _charge(workload, a) for a in counted if begin_s <= a.came_unix_s < end_s
     )
-    before = [(at_s, charge) for at_s, charge in took if at_s < begin_s]
+    before = [
+        (a.came_unix_s, _charge(workload, a)) for a in good if a.came_unix_s < begin_s
+    ]
     held = _held(workload, before, begin_s) if workload.meter == "bucket" else 0.0
     return used / (limit / 60 * (end_s - begin_s) + held)
 
@@ -168,6 +168,10 @@ def _smallest_share(workload: Workload, good: list[Answer]) -> float | None:
         _share(workload, good, RAMP_S, SPAN_S, run) for run in range(workload.runs)
     ]
     return min((share for share in shares if share is not None), default=None)
+
+
+def _run_of(workload: Workload, answer: Answer) -> int:
+    return int(answer.item.rpartition("-")[2]) % workload.runs
 
 
 def _charge(workload: Workload, answer: Answer) -> int:

@@ -80,7 +80,7 @@ def _sample(
     memory: list[tuple[float, float]],
     started_s: float,
 ) -> None:
-    """Note the highest of each, and the memory (MB) at each second since the start."""
+    """Note the highest of each, and memory as pairs: seconds since the start, MB."""
     while not over.wait(SAMPLE_S):
         tree = _descendants()
         pss_mb = sum(map(_pss_mb, tree))

@@ -6,7 +6,7 @@ sees and we do not.
 Floor: pure decisions over the key's state. Knows neither cells nor threads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.limiter.daily import Daily
@@ -36,12 +36,11 @@ def learn(
     now_ns: int,
 ) -> Learned:
     """Take over limits, make way for other users, note a used-up day."""
-    used_requests, used_tokens = (
-        _take_over(key, kind, shown, told, retry_after_s, now_ns)
-        for kind, shown, told in (
-            (Daily.REQUESTS, meters.requests, run.requests.limit),
-            (Daily.TOKENS, meters.tokens, run.tokens.limit),
-        )
+    used_requests = _take_over(
+        key, run, Daily.REQUESTS, meters.requests, retry_after_s, now_ns
+    )
+    used_tokens = _take_over(
+        key, run, Daily.TOKENS, meters.tokens, retry_after_s, now_ns
     )
     _make_way(key.requests, used_requests, permit.key_requests_before, now_ns)
     _make_way(key.tokens, used_tokens, permit.key_tokens_before, now_ns)
@@ -50,19 +49,19 @@ def learn(
 
 def _take_over(
     key: KeyState,
+    run: RunState,
     kind: Daily,
     meters: Sequence[Meter],
-    told: int,
     retry_after_s: float | None,
     now_ns: int,
 ) -> int | None:
-    """Learn the limits of one kind; how much of the minute the server has counted.
-
-    `told` is what the user allows the run in a minute; 0: anything.
-    """
-    bucket = key.requests if kind is Daily.REQUESTS else key.tokens
-    by_the_minute = (bucket.limit, told)
-    periods = [_period_s(m, by_the_minute, key.day.limit(kind)) for m in meters]
+    """Learn the limits of one kind; how much of the minute the server has counted."""
+    is_requests = kind is Daily.REQUESTS
+    bucket, own = (
+        (key.requests, run.requests) if is_requests else (key.tokens, run.tokens)
+    )
+    known = {own.limit: MINUTE_S, key.day.limit(kind): DAY_S, bucket.limit: MINUTE_S}
+    periods = [_period_s(meter, known) for meter in meters]
     by_minute = [
         m for m, period in zip(meters, periods, strict=True) if period == MINUTE_S
     ]
@@ -81,19 +80,15 @@ def _take_over(
     return max(used, default=None)
 
 
-def _period_s(
-    meter: Meter, by_the_minute: tuple[int, int], day_limit: int
-) -> int | None:
-    """The meter's period; what was clear once stays clear for the same limit.
+def _period_s(meter: Meter, known: Mapping[int, int]) -> int | None:
+    """The meter's period; if it is not clear, that `known` of its limit.
 
-    A server that shows its budget as full again by the end of each of the first
-    answers leaves it open. What the user calls a limit of a minute is one then, for
-    other runs on the key as well.
+    What was clear once stays so. A server that shows its budget as full again by the
+    end of each of the first answers leaves it open: then what the user calls a limit
+    of a minute is one, for other runs on the key as well.
     """
     period_s = meter.period_s()
-    if period_s is None and meter.limit in by_the_minute:
-        return MINUTE_S
-    return DAY_S if period_s is None and meter.limit == day_limit else period_s
+    return known.get(meter.limit) if period_s is None else period_s
 
 
 def _make_way(

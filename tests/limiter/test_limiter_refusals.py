@@ -336,3 +336,21 @@ def test_the_token_ratio_follows_the_answers(tmp_path: Path) -> None:
         assert isinstance(permit, Permit)
         limiter.answered(permit, {}, Usage(input_tokens=real), None)
         assert limiter.token_ratio() == pytest.approx(ratio)
+
+
+def test_a_limit_known_as_a_days_stays_one_though_told_as_a_minutes(
+    tmp_path: Path,
+) -> None:
+    """The last reply of the day does not say when there will be more."""
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock, ceilings=RunCeilings(rpm=10_000))
+    of_a_day = {"x-ratelimit-limit-requests": "10000"}
+    first = {
+        "x-ratelimit-remaining-requests": "9999",
+        "x-ratelimit-reset-requests": "8.64s",
+    }
+    limiter.answered(granted(limiter), of_a_day | first, None, None)
+    last = {"x-ratelimit-remaining-requests": "0", "retry-after": "600"}
+    throttle(limiter, granted(limiter), of_a_day | last)
+    waiting_for = limiter.pace().waiting_for or ""
+    assert waiting_for == "the key's 10,000 requests a day are used up"

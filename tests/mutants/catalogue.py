@@ -289,8 +289,8 @@ MUTANTS = (
     _one(
         "a limit of unclear period is no limit",
         "limiter/learning.py",
-        "    if period_s is None and meter.limit in by_the_minute:\n",
-        "    if period_s is None and meter.limit == by_the_minute[0]:\n",
+        "    known = {own.limit: MINUTE_S, key.day",
+        "    known = {key.day",
         "limiter",
     ),
     _one(
