@@ -120,6 +120,11 @@ class Breaker:
         return self.opened_ns > 0
 
     @property
+    def is_troubled(self) -> bool:
+        """Failures in a row, or an outage: an answer would end it."""
+        return self.is_open or self.streak > 0
+
+    @property
     def is_outage(self) -> bool:
         """Open: failures are nobody's fault."""
         return self.is_open

@@ -26,6 +26,7 @@ _HEADER = struct.Struct("<16sq")
 """Magic, process id of the holder; 0 while nobody holds it."""
 _HOLDER = struct.Struct("<q")
 _HOLDER_AT = 16
+_NOBODY = _HOLDER.pack(0)
 _COPY = struct.Struct("<QII16s")
 """Sequence number, length of the payload, CRC-32 of all else, boot."""
 _FIRST_AT = 4096
@@ -60,6 +61,7 @@ class Cell:
         self._map: mmap.mmap | None = None
         self._was_whole = False
         self._sequence = 0
+        self._left = b""
         self._fd = _open(path)
 
     def try_lock(self) -> bool:
@@ -84,18 +86,28 @@ class Cell:
         """Let the next one in."""
         # Who finds a number there reads of this holder, never of an earlier one.
         if self._map is not None and size_of(self._fd) == self._size:
-            self._map[_HOLDER_AT : _HOLDER_AT + 8] = _HOLDER.pack(0)
+            self._map[_HOLDER_AT : _HOLDER_AT + 8] = _NOBODY
         unflock(self._fd)
         self._mutex.release()
 
     def load(self) -> Stored:
         """Return the newest copy that is whole. Only while locked."""
-        self._sequence, stored = self._newest(self._mapped())
+        self._sequence, stored = self._newest(self._locked())
         return stored
 
+    def is_as_left(self) -> bool:
+        """Whether the newest copy is what we stored last. Only while locked.
+
+        Then its content need not be loaded, checked and taken apart once more.
+        """
+        mapped = self._locked()
+        newest = self._newest_first(mapped)[0]
+        return mapped[newest : newest + _COPY.size] == self._left
+
     def store(self, payload: bytes) -> None:
-        """Replace the older copy. Only while locked, after `load`."""
-        self._write(self._mapped(), self._sequence + 1, payload)
+        """Replace the older copy. Only while locked, after `load` or `is_as_left`."""
+        self._sequence += 1
+        self._left = self._write(self._mapped(), self._sequence, payload)
 
     def peek(self) -> Stored:
         """Return the newest whole copy without the lock: never waits.
@@ -173,6 +185,11 @@ class Cell:
         self._was_whole = True
         return self._map
 
+    def _locked(self) -> mmap.mmap:
+        """The file as it was found whole when it was locked, a moment ago."""
+        assert self._map is not None, "lock it first"
+        return self._map
+
     def _create(self, *, is_new: bool) -> None:
         """Write the whole file, so that its blocks exist.
 
@@ -221,12 +238,14 @@ class Cell:
         )
         return (second, first) if older else (first, second)
 
-    def _write(self, mapped: mmap.mmap, sequence: int, payload: bytes) -> None:
+    def _write(self, mapped: mmap.mmap, sequence: int, payload: bytes) -> bytes:
+        """Write a whole copy; what it begins with, which no other copy does."""
         if len(payload) > self._copy_bytes - _COPY.size:
             raise StateDamaged(f"{self.path}: {len(payload)} bytes do not fit")
         start = _FIRST_AT if sequence % 2 else _FIRST_AT + self._copy_bytes
         whole = self._copy(sequence, payload)
         mapped[start : start + len(whole)] = whole
+        return whole[: _COPY.size]
 
     def _copy(self, sequence: int, payload: bytes) -> bytes:
         crc = _crc(sequence, self._boot, payload)

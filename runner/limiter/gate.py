@@ -26,7 +26,7 @@ class Gate:
     def enter(self, stop: threading.Event) -> bool:
         """Stand in line; False when `stop` was set first."""
         turn = self._stand()
-        while not turn.wait(_LOOK_UP_S):
+        while turn is not None and not turn.wait(_LOOK_UP_S):
             if stop.is_set() and self._step_out(turn):
                 return False
         return True
@@ -39,15 +39,15 @@ class Gate:
             else:
                 self._is_taken = False
 
-    def _stand(self) -> threading.Event:
-        turn = threading.Event()
+    def _stand(self) -> threading.Event | None:
+        """Get into line; None: there is none, it is our turn."""
         with self._mutex:
             if self._is_taken:
+                turn = threading.Event()
                 self._line.append(turn)
-            else:
-                self._is_taken = True
-                turn.set()
-        return turn
+                return turn
+            self._is_taken = True
+            return None
 
     def _step_out(self, turn: threading.Event) -> bool:
         """Leave the line, unless the turn came at this very moment."""

@@ -74,6 +74,7 @@ class Limiter:
         self._cells = CellPair(place, clock)
         self._gate = Gate()
         self._unsettled: deque[_States] = deque()
+        self._is_calm = False
         self._never = threading.Event()
         self._pid = os.getpid()
 
@@ -137,7 +138,11 @@ class Limiter:
         usage: Usage | None,
         cost_usd: Decimal | None,
     ) -> None:
-        """Settle an answer (2xx, readable); an unknown cost counts as the worst."""
+        """Settle an answer (2xx, readable); an unknown cost counts as the worst.
+
+        While all goes well this waits for what this process next asks the cells, or
+        for `settle`: until then the request counts as under way.
+        """
         ended = self._ended(permit)
         said = settling.Said(meters=read_meters(headers))
 
@@ -152,7 +157,15 @@ class Limiter:
                 now_ns=now_ns,
             )
 
-        self._settle(settle, permit.stop)
+        if self._is_calm:
+            self._unsettled.append(settle)
+        else:
+            self._settle(settle, permit.stop)
+
+    def settle(self) -> None:
+        """Settle the answers that wait for it; to be called often."""
+        if self._unsettled:
+            self._cells.change(self._settle_all, self._never, _SHORTEST_WAIT_S)
 
     def failed(
         self,
@@ -188,7 +201,7 @@ class Limiter:
             return counted[0]
         # The cell is stuck and the failure still to be told: ask what is known.
         number = permit.want.number
-        return settling.counts(failure.kind, number, self._cells.peek()[1])
+        return settling.counts(failure.kind, number, self._cells.peek_run())
 
     def is_alone(self, number: int) -> bool:
         """Whether this item is the only one that has failed since the last answer."""
@@ -204,12 +217,14 @@ class Limiter:
         An outage forgives from the last answer before the breaker opened, 30 s
         before at least, until it closed; the latest eight are remembered.
         """
-        breaker = self._cells.peek()[1].breaker
+        if not failure_times:
+            return []
+        breaker = self._cells.peek_gates()[1]
         return [s for s in failure_times if breaker.forgives(int(s * SECOND_NS))]
 
     def token_ratio(self) -> float:
         """Real input tokens for each estimated one, learned in this run; 1 at first."""
-        return self._cells.peek()[1].token_ratio
+        return self._cells.token_ratio()
 
     def pace(self) -> Pace:
         """Limits known, and what holds the run back; never waits for a lock."""
@@ -221,7 +236,7 @@ class Limiter:
         Returns:
             Whether they do; None: nothing has answered yet, or a cell is held.
         """
-        if not self._cells.peek()[1].is_proven:
+        if not self._cells.peek_run().is_proven:
             return None
 
         def begin(key: KeyState, run: RunState, now_ns: int) -> bool:
@@ -329,3 +344,5 @@ class Limiter:
     def _settle_all(self, key: KeyState, run: RunState, now_ns: int) -> None:
         while self._unsettled:
             self._unsettled.popleft()(key, run, now_ns)
+        # Nobody waits for an answer, and none is needed to tell how things are.
+        self._is_calm = settling.is_calm(key, run, now_ns)

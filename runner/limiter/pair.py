@@ -46,6 +46,8 @@ class CellPair:
         self._blocked = ""
         self._blocked_s = -math.inf
         self._looked_s = clock.monotonic_s()
+        self._left_key: KeyState | None = None
+        self._left_run: RunState | None = None
 
     def change(
         self,
@@ -62,11 +64,14 @@ class CellPair:
         try:
             now_ns = self.now_ns()
             key, run = self._states(now_ns)
+            # Whatever goes wrong from here on, what is stored counts, not these.
+            self._left_key = self._left_run = None
             result = work(key, run, now_ns)
             # A process killed between the two has charged the key for a request
             # it never sends; the other way round it could send one uncharged.
             self._key.store(key.to_bytes())
             self._run.store(run.to_bytes())
+            self._left_key, self._left_run = key, run
         finally:
             self._run.unlock()
             self._key.unlock()
@@ -77,6 +82,14 @@ class CellPair:
         now_ns = self.now_ns()
         key = KeyState.load(self._key.peek(), now_ns)
         return key, RunState.load(self._run.peek(), now_ns)
+
+    def peek_run(self) -> RunState:
+        """The run's alone, likewise."""
+        return RunState.load(self._run.peek(), self.now_ns())
+
+    def token_ratio(self) -> float:
+        """What the run has learned of its estimates, likewise."""
+        return RunState.token_ratio_in(self._run.peek(), self.now_ns())
 
     def peek_gates(self) -> tuple[Pause, Breaker]:
         """What may have shut since a permit was given, without any lock."""
@@ -126,8 +139,13 @@ class CellPair:
         self._run.close()
 
     def _states(self, now_ns: int) -> tuple[KeyState, RunState]:
-        key = KeyState.load(self._key.load(), now_ns)
-        return key, RunState.load(self._run.load(), now_ns)
+        """Both states: as we left them, where nobody has changed them since."""
+        key, run = self._left_key, self._left_run
+        if key is None or not self._key.is_as_left():
+            key = KeyState.load(self._key.load(), now_ns)
+        if run is None or not self._run.is_as_left():
+            run = RunState.load(self._run.load(), now_ns)
+        return key, run
 
     def _try(self) -> bool:
         if not self._key.try_lock():

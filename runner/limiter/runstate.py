@@ -37,6 +37,8 @@ _VALUES = attrgetter(
     "token_ratios",
     "last_failure",
 )
+_RATIO_AT = 11
+"""Which of these values the ratio is."""
 _LEAST_WEIGHT = 0.02
 """Of one more answer in the ratio: it follows a change within some 50 answers."""
 _RATIO_RANGE = (0.2, 4.0)
@@ -154,6 +156,15 @@ class RunState:
             return cls.load(stored, now_ns).breaker
         end = _BREAKER_AT + BREAKER_BYTES
         return Breaker.from_bytes(stored.payload[_BREAKER_AT:end])
+
+    @classmethod
+    def token_ratio_in(cls, stored: Stored, now_ns: int) -> float:
+        """Only the learned ratio: all that is asked before each item."""
+        if not stored.payload:
+            return cls.load(stored, now_ns).token_ratio
+        numbers = _LAYOUT.unpack_from(stored.payload, _BREAKER_AT + BREAKER_BYTES)
+        ratio: float = numbers[_RATIO_AT]
+        return ratio
 
     @classmethod
     def _from_bytes(cls, stored: bytes) -> "RunState":

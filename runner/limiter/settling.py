@@ -125,6 +125,13 @@ def counts(kind: FailureKind, number: int, run: RunState) -> bool:
     return not run.breaker.is_outage and (bool(run.is_proven) or is_told_alone)
 
 
+def is_calm(key: KeyState, run: RunState, now_ns: int) -> bool:
+    """Whether the next answer will tell nothing but what it used."""
+    is_refused = key.pause.rounds > 0 or key.pause.until_ns > now_ns
+    is_troubled = run.trouble_ns > 0 or run.breaker.is_troubled
+    return bool(run.is_proven) and not (is_refused or is_troubled)
+
+
 def given_back(key: KeyState, run: RunState, ended: Ended, now_ns: int) -> None:
     """Settle a permit that was provably not used."""
     _take_back(key, run, ended.permit)

@@ -213,6 +213,7 @@ class Worker:
 
     def _tick(self) -> None:
         self._tools.client.enforce_deadlines()
+        self._tools.limiter.settle()
         message = self._outbox.collect(self._slowest())
         if message:
             message["blocked_by"] = self._tools.limiter.blocked_by()

@@ -41,6 +41,7 @@ def ask_for_a_while(folder: Path, slot: int, rpm: int | None, until_s: float) ->
         assert isinstance(permit, Permit)
         moments.append(permit.granted_s)
         limiter.answered(permit, {}, None, CENT)
+    limiter.settle()
     lines = "".join(f"{moment!r}\n" for moment in moments)
     (folder / f"{slot}.txt").write_text(lines)
 
@@ -288,6 +289,7 @@ def test_fifty_threads_of_one_process_keep_exact_counts(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join(30)
+    limiter.settle()
     run = CellPair(place_in(tmp_path), SystemClock()).peek()[1]
     assert 501 * 10**10 == run.lines.committed_pico
     assert 0 == run.lines.requests

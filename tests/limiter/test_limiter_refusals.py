@@ -335,6 +335,7 @@ def test_the_token_ratio_follows_the_answers(tmp_path: Path) -> None:
         )
         assert isinstance(permit, Permit)
         limiter.answered(permit, {}, Usage(input_tokens=real), None)
+        limiter.settle()
         assert limiter.token_ratio() == pytest.approx(ratio)
 
 

@@ -1,0 +1,130 @@
+"""What a process leaves out where nobody changed anything, and what it never does."""
+
+import itertools
+import threading
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from limiter_fakes import FakeClock, failure, granted, limiter_in, place_in, want
+
+from runner.limiter import RunCeilings
+from runner.limiter.keystate import KeyState
+from runner.limiter.pair import CellPair
+from runner.limiter.runstate import RunState
+from runner.records import FailureKind
+
+NOTHING = Decimal(0)
+
+
+def under_way(folder: Path, clock: FakeClock) -> int:
+    """Requests in flight, as any other process sees them."""
+    return CellPair(place_in(folder), clock).peek_run().lines.requests
+
+
+def test_an_answer_is_settled_with_the_next_request(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock)
+    limiter.answered(granted(limiter), {}, None, None)
+    limiter.answered(granted(limiter), {}, None, None)
+    assert 1 == under_way(tmp_path, clock)
+    granted(limiter)
+    assert 1 == under_way(tmp_path, clock)
+
+
+def test_an_answer_that_no_request_follows_is_settled_by_a_tick(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock)
+    for _ in range(2):
+        limiter.answered(granted(limiter), {}, None, None)
+    limiter.settle()
+    assert 0 == under_way(tmp_path, clock)
+
+
+def test_the_first_answer_of_a_session_lets_all_others_go_at_once(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    one, other = limiter_in(tmp_path, clock), limiter_in(tmp_path, clock, slot=2)
+    first = granted(one)
+    granted(other)
+    one.answered(first, {}, None, None)
+    began_s = clock.now_s
+    granted(other)
+    assert clock.now_s - began_s < 0.1
+
+
+@pytest.mark.parametrize("kind", [FailureKind.SERVER, FailureKind.THROTTLED])
+def test_an_answer_after_trouble_is_told_to_everybody_at_once(
+    tmp_path: Path, kind: FailureKind
+) -> None:
+    """The next failure somewhere else would be taken for one more in a row."""
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock)
+    limiter.answered(granted(limiter), {}, None, None)
+    limiter.failed(granted(limiter), failure(kind), {}, NOTHING)
+    limiter.answered(granted(limiter), {}, None, None)
+    run = CellPair(place_in(tmp_path), clock).peek_run()
+    assert (0, 0) == (run.breaker.streak, run.trouble_ns)
+
+
+def test_answers_that_wait_are_settled_before_a_failure_is(tmp_path: Path) -> None:
+    """Else it would be one more in a row although others were answered."""
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock)
+    limiter.answered(granted(limiter), {}, None, None)
+    permits = [granted(limiter, want(number)) for number in range(2)]
+    limiter.answered(permits[0], {}, None, None)
+    limiter.failed(permits[1], failure(FailureKind.SERVER), {}, NOTHING)
+    run = CellPair(place_in(tmp_path), clock).peek_run()
+    assert 1 == run.breaker.streak
+    assert 0 == run.lines.requests
+
+
+def test_processes_that_take_turns_see_what_the_other_did(tmp_path: Path) -> None:
+    """What each left is worth nothing once the other has changed it."""
+    clock, ceilings = FakeClock(), RunCeilings(rpm=60)
+    limiters = [limiter_in(tmp_path, clock, slot, ceilings) for slot in (1, 2)]
+    limiters[0].answered(granted(limiters[0]), {}, None, None)
+    moments = [granted(limiters[turn]).granted_s for turn in (0, 1, 1, 0, 0, 1)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert min(gaps) > 0.99
+
+
+def test_a_process_alone_takes_the_cells_apart_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock)
+    limiter.answered(granted(limiter), {}, None, None)
+    monkeypatch.setattr(KeyState, "load", _must_not)
+    monkeypatch.setattr(RunState, "load", _must_not)
+    for _ in range(3):
+        limiter.answered(granted(limiter), {}, None, None)
+    limiter.settle()
+    with pytest.raises(AssertionError):
+        granted(limiter_in(tmp_path, clock, slot=2))
+
+
+def test_what_went_wrong_half_way_is_forgotten_not_stored(tmp_path: Path) -> None:
+    clock = FakeClock()
+    cells = CellPair(place_in(tmp_path), clock)
+    never = threading.Event()
+
+    def good(_key: KeyState, run: RunState, _now_ns: int) -> bool:
+        run.token_ratios += 1
+        return True
+
+    def bad(_key: KeyState, run: RunState, _now_ns: int) -> bool:
+        run.token_ratios += 100
+        raise RuntimeError
+
+    assert cells.change(good, never)
+    with pytest.raises(RuntimeError):
+        cells.change(bad, never)
+    assert cells.change(good, never)
+    assert 2 == cells.peek_run().token_ratios
+
+
+def _must_not(*_: object) -> None:
+    raise AssertionError
