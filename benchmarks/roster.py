@@ -130,9 +130,17 @@ ROSTER = {
         ),
         Contestant(
             name="bare-sdk",
-            says="the SDK's synchronous client in threads and nothing else: our floor",
+            says="the SDK's synchronous client in threads and nothing else: a floor",
             command=_script("bare_sdk.py"),
             requirements="gather.txt",
+            package="openai",
+            is_paced=False,
+        ),
+        Contestant(
+            name="bare-store",
+            says="the same, with each reply synced to a diskcache store: both floors",
+            command=_script("bare_store.py"),
+            requirements="store.txt",
             package="openai",
             is_paced=False,
         ),

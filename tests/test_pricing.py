@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.answers import read_answer
 from runner.config import Price, Service
 from runner.errors import UsageError
-from runner.pricing import PriceBook, parse_price
+from runner.pricing import PriceBook, genai, parse_price
 from runner.records import PATHS, Answer, Endpoint, Request
 
 OPENAI = "https://api.openai.com/v1"
@@ -121,6 +121,18 @@ def test_a_server_of_ones_own_is_never_charged_by_its_models_name(
     assert cost(prices, "gpt-4o-mini") is None
     assert prices.worst_case_usd(request("gpt-4o-mini")) is None
     assert not prices.knows("gpt-4o-mini")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8000", "[::1]:8000", "10.0.0.5", "localhost:11434", "vllm"]
+)
+def test_the_price_list_has_nobody_at_an_address_or_a_local_name(host: str) -> None:
+    """So it is not even loaded there; should it ever have one, this tells."""
+    for scheme in ("http", "https"):
+        base_url = f"{scheme}://{host}/v1"
+        for model in ("gpt-4o-mini", "llama-3.1-8b"):
+            assert not genai.knows(model, base_url=base_url)
+            assert not book(base_url).knows(model)
 
 
 @pytest.mark.parametrize(
@@ -384,7 +396,7 @@ def test_any_text_is_a_price_or_a_usage_error(text: str) -> None:
 
 
 def test_the_price_list_is_not_loaded_before_it_is_needed() -> None:
-    """`--help`, `status` and simulated runs start without it."""
+    """`--help`, `status`, simulated runs and those on a local server do without it."""
     code = (
         "import sys; from runner.config import Service;"
         "from runner.pricing import PriceBook, parse_price;"
@@ -392,6 +404,8 @@ def test_the_price_list_is_not_loaded_before_it_is_needed() -> None:
         "prices = dict([parse_price('m=1,1,1')]);"
         "assert PriceBook.for_service(Service(prices=prices)).knows('m');"
         "assert not PriceBook.for_service(Service(simulated=True)).knows('x');"
+        "local = Service(base_url='http://127.0.0.1:8000/v1');"
+        "assert not PriceBook.for_service(local).knows('gpt-4o-mini');"
         "sys.exit('genai_prices' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
