@@ -8,6 +8,7 @@ Floor: words. Knows nobody.
 """
 
 import dataclasses
+import operator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -258,17 +259,12 @@ class Totals:
     lost_unpriced: int = 0
 
     def __add__(self, other: "Totals") -> "Totals":
-        return Totals(
-            **{
-                f.name: getattr(self, f.name) + getattr(other, f.name)
-                for f in dataclasses.fields(Totals)
-            }
-        )
+        values = map(operator.add, _VALUES(self), _VALUES(other))
+        return Totals(**dict(zip(_NAMES, values, strict=True)))
 
     def __neg__(self) -> "Totals":
-        return Totals(
-            **{f.name: -getattr(self, f.name) for f in dataclasses.fields(Totals)}
-        )
+        values = map(operator.neg, _VALUES(self))
+        return Totals(**dict(zip(_NAMES, values, strict=True)))
 
     @property
     def sent(self) -> int:
@@ -302,10 +298,9 @@ class Totals:
 
     def to_json(self) -> JsonObject:
         """Only what is not zero, money as strings."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {
             name: str(value) if isinstance(value, Decimal) else value
-            for name, value in values.items()
+            for name, value in zip(_NAMES, _VALUES(self), strict=True)
             if value
         }
 
@@ -317,6 +312,11 @@ class Totals:
             for name, value in stored.items()
         }
         return cls(**values)
+
+
+# Asked for once: totals are added up many times a second, whatever the run does.
+_NAMES = tuple(field.name for field in dataclasses.fields(Totals))
+_VALUES = operator.attrgetter(*_NAMES)
 
 
 class RunState(StrEnum):

@@ -7,7 +7,7 @@ Floor: pure decisions over the two states. Knows neither cells nor threads.
 """
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from runner.limiter import bursts
@@ -30,6 +30,10 @@ AHEAD_NS = SECOND_NS // 2
 """How early a turn may be taken: a thread that is woken late wastes none."""
 
 
+_TELL_EVERY_NS = 4 * SECOND_NS
+"""That dollars are waited for: each time it is told, all who wait look again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """One thread's question."""
@@ -46,30 +50,31 @@ class Blocked:
 
     until_ns: int | None
     """When to ask again; None: with the next answer, and nobody knows when."""
+    is_noted: bool = False
+    """Whether asking has left anything in the states."""
 
 
 def admit(
     key: KeyState, run: RunState, asked: Asked, now_ns: int
 ) -> Permit | Blocked | Refusal:
     """Decide, and charge everything when the answer is yes."""
-    run.set_ceilings(asked.ceilings.rpm, asked.ceilings.tpm, now_ns)
-    refusal = _too_large(key, run, asked.want) or _given_up(key, run, asked, now_ns)
-    if refusal:
-        return refusal
-    held_ns = max(key.pause.until_ns, key.day.until_ns, _probe_ns(run))
-    if held_ns > now_ns:
-        return Blocked(until_ns=held_ns)
-    if _awaits_answer(run, asked.slot):
-        return Blocked(until_ns=None)
-    money = _money(run, asked, now_ns)
-    if money:
-        return money
+    is_new = run.set_ceilings(asked.ceilings.rpm, asked.ceilings.tpm, now_ns)
+    if key.day.until_ns > now_ns and run.trouble_ns:
+        # A used-up day is a known wait, not an outage.
+        run.trouble_ns, is_new = 0, True
+    no: Blocked | Refusal | None = _too_large(key, run, asked.want)
+    no = no or _given_up(run, asked)
+    no = no or _held(key, run, asked.slot, now_ns) or _money(run, asked, now_ns)
+    if isinstance(no, Blocked):
+        return replace(no, is_noted=no.is_noted or is_new)
+    if no:
+        return no
     due_ns = _due_ns(key, run, asked.want, now_ns)
     if due_ns > now_ns + AHEAD_NS:
         for bucket, spacing, amount in _paced(key, run, asked.want, now_ns):
-            if spacing is not None:
-                bucket.claim(amount, spacing, now_ns)
-        return Blocked(until_ns=due_ns - AHEAD_NS)
+            if spacing is not None and bucket.claim(amount, spacing, now_ns):
+                is_new = True
+        return Blocked(until_ns=due_ns - AHEAD_NS, is_noted=is_new)
     return _grant(key, run, asked, due_ns)
 
 
@@ -96,12 +101,7 @@ def _too_large(key: KeyState, run: RunState, want: Want) -> Refusal | None:
     return None
 
 
-def _given_up(
-    key: KeyState, run: RunState, asked: Asked, now_ns: int
-) -> Refusal | None:
-    if key.day.until_ns > now_ns:
-        # A used-up day is a known wait, not an outage.
-        run.trouble_ns = 0
+def _given_up(run: RunState, asked: Asked) -> Refusal | None:
     lasted_s = (run.trouble_last_ns - run.trouble_ns) / SECOND_NS
     if not run.trouble_ns or lasted_s <= asked.ceilings.give_up_after_s:
         return None
@@ -113,6 +113,13 @@ def _given_up(
 
 def _probe_ns(run: RunState) -> int:
     return run.breaker.next_probe_ns if run.breaker.is_open else 0
+
+
+def _held(key: KeyState, run: RunState, slot: int, now_ns: int) -> Blocked | None:
+    held_ns = max(key.pause.until_ns, key.day.until_ns, _probe_ns(run))
+    if held_ns > now_ns:
+        return Blocked(until_ns=held_ns)
+    return Blocked(until_ns=None) if _awaits_answer(run, slot) else None
 
 
 def _awaits_answer(run: RunState, slot: int) -> bool:
@@ -132,8 +139,10 @@ def _money(run: RunState, asked: Asked, now_ns: int) -> Blocked | Refusal | None
         return None
     if run.lines.requests:
         # What is under way may cost less than its worst case.
-        run.budget_wait_ns = now_ns
-        return Blocked(until_ns=None)
+        is_noted = now_ns - run.budget_wait_ns >= _TELL_EVERY_NS
+        if is_noted:
+            run.budget_wait_ns = now_ns
+        return Blocked(until_ns=None, is_noted=is_noted)
     spent_usd = Decimal(taken_pico) / PICO
     message = (
         f"${spent_usd:.4f} of ${cap_usd} are spent or may have been, "

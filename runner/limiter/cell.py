@@ -53,6 +53,7 @@ class Cell:
 
     def __init__(self, path: Path, capacity_bytes: int) -> None:
         self.path = path
+        self._name = os.fspath(path)
         self._copy_bytes = _COPY.size + capacity_bytes
         self._size = _FIRST_AT + 2 * self._copy_bytes
         self._boot = boot_id()
@@ -61,7 +62,7 @@ class Cell:
         self._map: mmap.mmap | None = None
         self._was_whole = False
         self._sequence = 0
-        self._left = b""
+        self._known = b""
         self._fd = _open(path)
 
     def try_lock(self) -> bool:
@@ -92,22 +93,28 @@ class Cell:
 
     def load(self) -> Stored:
         """Return the newest copy that is whole. Only while locked."""
-        self._sequence, stored = self._newest(self._locked())
+        mapped = self._locked()
+        self._sequence, stored = self._newest(mapped)
+        self._known = self._head(mapped) if self._sequence else b""
         return stored
 
-    def is_as_left(self) -> bool:
-        """Whether the newest copy is what we stored last. Only while locked.
+    def is_as_known(self) -> bool:
+        """Whether the newest copy is the one we loaded or stored last.
 
-        Then its content need not be loaded, checked and taken apart once more.
+        Then it need not be loaded, checked and taken apart once more. Only while
+        locked.
         """
-        mapped = self._locked()
-        newest = self._newest_first(mapped)[0]
-        return mapped[newest : newest + _COPY.size] == self._left
+        return self._head(self._locked()) == self._known
+
+    def edition(self) -> bytes:
+        """What the newest copy begins with: another one after each change."""
+        mapped = self._map_if_whole()
+        return b"" if mapped is None else self._head(mapped)
 
     def store(self, payload: bytes) -> None:
-        """Replace the older copy. Only while locked, after `load` or `is_as_left`."""
+        """Replace the older copy. Only while locked, after `load` or `is_as_known`."""
         self._sequence += 1
-        self._left = self._write(self._mapped(), self._sequence, payload)
+        self._known = self._write(self._mapped(), self._sequence, payload)
 
     def peek(self) -> Stored:
         """Return the newest whole copy without the lock: never waits.
@@ -143,7 +150,7 @@ class Cell:
         Who goes on with a deleted one is alone with it: worth a look now and then.
         """
         try:
-            there = self.path.stat(follow_symlinks=False)
+            there = os.lstat(self._name)
         except FileNotFoundError:
             return False
         ours = os.fstat(self._fd)
@@ -238,8 +245,13 @@ class Cell:
         )
         return (second, first) if older else (first, second)
 
+    def _head(self, mapped: mmap.mmap) -> bytes:
+        """What the copy with the highest number begins with: no other one does."""
+        newest = self._newest_first(mapped)[0]
+        return mapped[newest : newest + _COPY.size]
+
     def _write(self, mapped: mmap.mmap, sequence: int, payload: bytes) -> bytes:
-        """Write a whole copy; what it begins with, which no other copy does."""
+        """Write a whole copy; what it begins with."""
         if len(payload) > self._copy_bytes - _COPY.size:
             raise StateDamaged(f"{self.path}: {len(payload)} bytes do not fit")
         start = _FIRST_AT if sequence % 2 else _FIRST_AT + self._copy_bytes

@@ -43,6 +43,8 @@ _LONGEST_WAIT_S = 5.0
 _SHORTEST_LOOK_S, _LONGEST_LOOK_S, _LOOK_SHARE = 0.1, 1.0, 0.1
 """How often to look for what ends with an answer: after a tenth of what it has been
 waited for, so that it is noticed in good time and an hour of it costs nothing."""
+_ASK_AGAIN_S, _ASK_AGAIN_LATER_S = 5.0, 30.0
+"""Without any news: what only an answer ends, and what ends at a known moment."""
 _SETTLE_PATIENCE_S = 6.0
 _RECHARGE_PATIENCE_S = 0.2
 _CLOSE_PATIENCE_S = 1.0
@@ -263,22 +265,43 @@ class Limiter:
 
         def ask(
             key: KeyState, run: RunState, now_ns: int
-        ) -> Permit | Blocked | Refusal:
+        ) -> tuple[Permit | Blocked | Refusal, bool]:
+            is_changed = bool(self._unsettled)
             self._settle_all(key, run, now_ns)
             self._check_dollars(run)
-            return admit(key, run, asked, now_ns)
+            decision = admit(key, run, asked, now_ns)
+            is_noted = not isinstance(decision, Blocked) or decision.is_noted
+            return decision, is_changed or is_noted
 
         began_s = self._clock.monotonic_s()
         while not asked.stop.is_set():
-            decision = self._cells.change(ask, asked.stop)
+            edition = self._cells.edition()
+            decision = self._cells.consider(ask, asked.stop)
             if decision is None:
                 break
             if not isinstance(decision, Blocked):
                 return decision
-            if self._clock.wait(asked.stop, self._wait_s(decision, began_s)):
+            if self._await_news(decision, edition, asked.stop, began_s):
                 break
-            self._cells.look_after_files()
         return _STOPPED
+
+    def _await_news(
+        self,
+        blocked: Blocked,
+        edition: tuple[bytes, bytes],
+        stop: threading.Event,
+        began_s: float,
+    ) -> bool:
+        """Wait until something may have turned the no into a yes; True: stopped."""
+        again_s = _ASK_AGAIN_S if blocked.until_ns is None else _ASK_AGAIN_LATER_S
+        again_ns = self._cells.now_ns() + int(again_s * SECOND_NS)
+        due_ns = min(again_ns, blocked.until_ns or again_ns)
+        while not self._clock.wait(stop, self._wait_s(blocked, began_s)):
+            self._cells.look_after_files()
+            is_due = self._cells.now_ns() >= due_ns
+            if is_due or self._unsettled or self._cells.edition() != edition:
+                return False
+        return True
 
     def _wait_s(self, blocked: Blocked, began_s: float) -> float:
         now_s = self._clock.monotonic_s()

@@ -127,18 +127,24 @@ class Bucket:
             self.tat_ns = charge.tat_before_ns
         self.window.add(-charge.amount, due_ns)
 
-    def claim(self, amount: int, spacing: Spacing, now_ns: int) -> None:
+    def claim(self, amount: int, spacing: Spacing, now_ns: int) -> bool:
         """Let smaller ones wait too while the window empties for a large one.
+
+        Returns whether that changed anything.
 
         They would otherwise fill every gap, and it would never be sent. The claim
         ends with the grant, or a second after the room was there.
         """
         if spacing.ceiling is None or amount < _LARGE_SHARE * spacing.ceiling:
-            return
+            return False
         free_ns = self.window.free_ns(amount, spacing.ceiling, now_ns)
         is_over = now_ns >= self.claimed_ns + _CLAIM_GRACE_NS
-        if free_ns > now_ns and (amount >= self.claimed or is_over):
-            self.claimed, self.claimed_ns = amount, free_ns
+        mine = amount, free_ns
+        if free_ns <= now_ns or not (amount >= self.claimed or is_over):
+            return False
+        is_other = mine != (self.claimed, self.claimed_ns)
+        self.claimed, self.claimed_ns = mine
+        return is_other
 
     def make_way(self, others: int, now_ns: int) -> None:
         """Leave to others what they use: see `own_limit`."""

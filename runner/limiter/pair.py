@@ -46,8 +46,8 @@ class CellPair:
         self._blocked = ""
         self._blocked_s = -math.inf
         self._looked_s = clock.monotonic_s()
-        self._left_key: KeyState | None = None
-        self._left_run: RunState | None = None
+        self._known_key: KeyState | None = None
+        self._known_run: RunState | None = None
 
     def change(
         self,
@@ -59,23 +59,44 @@ class CellPair:
 
         None when `stop` was set, or patience ended, before both cells were free.
         """
+
+        def always(key: KeyState, run: RunState, now_ns: int) -> tuple[T, bool]:
+            return work(key, run, now_ns), True
+
+        return self.consider(always, stop, patience_s)
+
+    def consider(
+        self,
+        work: Callable[[KeyState, RunState, int], tuple[T, bool]],
+        stop: threading.Event,
+        patience_s: float | None = None,
+    ) -> T | None:
+        """Do `work`, which says with its result whether it has changed anything.
+
+        If not, nothing is stored, and whoever waits for news is left alone.
+        """
         if not self._take(stop, patience_s):
             return None
         try:
             now_ns = self.now_ns()
             key, run = self._states(now_ns)
             # Whatever goes wrong from here on, what is stored counts, not these.
-            self._left_key = self._left_run = None
-            result = work(key, run, now_ns)
-            # A process killed between the two has charged the key for a request
-            # it never sends; the other way round it could send one uncharged.
-            self._key.store(key.to_bytes())
-            self._run.store(run.to_bytes())
-            self._left_key, self._left_run = key, run
+            self._known_key = self._known_run = None
+            result, is_changed = work(key, run, now_ns)
+            if is_changed:
+                # A process killed between the two has charged the key for a request
+                # it never sends; the other way round it could send one uncharged.
+                self._key.store(key.to_bytes())
+                self._run.store(run.to_bytes())
+            self._known_key, self._known_run = key, run
         finally:
             self._run.unlock()
             self._key.unlock()
         return result
+
+    def edition(self) -> tuple[bytes, bytes]:
+        """What is another one after each change that anybody makes; no lock."""
+        return self._key.edition(), self._run.edition()
 
     def peek(self) -> tuple[KeyState, RunState]:
         """Both states as last stored, without any lock."""
@@ -139,11 +160,11 @@ class CellPair:
         self._run.close()
 
     def _states(self, now_ns: int) -> tuple[KeyState, RunState]:
-        """Both states: as we left them, where nobody has changed them since."""
-        key, run = self._left_key, self._left_run
-        if key is None or not self._key.is_as_left():
+        """Both states: as we know them, where nobody has changed them since."""
+        key, run = self._known_key, self._known_run
+        if key is None or not self._key.is_as_known():
             key = KeyState.load(self._key.load(), now_ns)
-        if run is None or not self._run.is_as_left():
+        if run is None or not self._run.is_as_known():
             run = RunState.load(self._run.load(), now_ns)
         return key, run
 

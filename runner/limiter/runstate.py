@@ -88,14 +88,17 @@ class RunState:
         """How this run's own ceiling spaces tokens."""
         return token_spacing_of(self.tokens.limit) if self.tokens.limit else None
 
-    def set_ceilings(self, rpm: int | None, tpm: int | None, now_ns: int) -> None:
-        """Work with these ceilings; a resume may have changed them."""
+    def set_ceilings(self, rpm: int | None, tpm: int | None, now_ns: int) -> bool:
+        """Work with these ceilings; whether they are others: a resume may say so."""
+        if (rpm or 0, tpm or 0) == (self.requests.limit, self.tokens.limit):
+            return False
         if (rpm or 0) != self.requests.limit:
             spacing = request_spacing_of(rpm) if rpm else None
             self.requests.set_limit(rpm or 0, spacing, now_ns)
         if (tpm or 0) != self.tokens.limit:
             spacing = token_spacing_of(tpm) if tpm else None
             self.tokens.set_limit(tpm or 0, spacing, now_ns)
+        return True
 
     def learn_ratio(self, estimated_tokens: int, real_tokens: int) -> None:
         """Follow how many input tokens an estimated one really is."""

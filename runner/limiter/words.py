@@ -10,7 +10,8 @@ from runner.limiter.runstate import RunState
 from runner.limiter.window import SECOND_NS
 from runner.records import Pace
 
-_RECENT_NS = 2 * SECOND_NS
+_RECENT_NS = 6 * SECOND_NS
+"""Longer than dollars are waited for without being told again; see `admission`."""
 
 
 def pace_of(key: KeyState, run: RunState, now_ns: int) -> Pace:

@@ -2,13 +2,14 @@
 
 import itertools
 import threading
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from limiter_fakes import FakeClock, failure, granted, limiter_in, place_in, want
 
-from runner.limiter import RunCeilings
+from runner.limiter import Permit, RunCeilings, begin_session
 from runner.limiter.keystate import KeyState
 from runner.limiter.pair import CellPair
 from runner.limiter.runstate import RunState
@@ -104,6 +105,75 @@ def test_a_process_alone_takes_the_cells_apart_only_once(
     limiter.settle()
     with pytest.raises(AssertionError):
         granted(limiter_in(tmp_path, clock, slot=2))
+
+
+class Meanwhile(FakeClock):
+    """Something happens while somebody waits for the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.happens: Callable[[], object] | None = None
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Likewise, afterwards."""
+        happens, self.happens = self.happens, None
+        if happens:
+            happens()
+        return super().wait(stop, seconds)
+
+
+@pytest.mark.parametrize("slot", [1, 2])
+def test_who_waits_for_an_answer_hears_of_it_whoever_had_it(
+    tmp_path: Path, slot: int
+) -> None:
+    """Another thread of the same process, or another process."""
+    clock = Meanwhile()
+    other, waiting = limiter_in(tmp_path, clock, slot), limiter_in(tmp_path, clock)
+    if slot == 1:
+        waiting = other
+    ours, theirs = granted(waiting), None if slot == 1 else granted(other)
+    permit = theirs or ours
+    clock.happens = lambda: other.answered(permit, {}, None, None)
+    began_s = clock.now_s
+    granted(waiting)
+    assert clock.now_s - began_s <= 0.2
+
+
+def test_a_no_that_notes_nothing_is_no_news_to_anybody(tmp_path: Path) -> None:
+    """A dozen processes that wait would otherwise wake each other for ever."""
+    clock, stop = FakeClock(), threading.Event()
+    limiter = limiter_in(tmp_path, clock)
+    granted(limiter)
+    cells = CellPair(place_in(tmp_path), clock)
+    before = cells.edition()
+    threading.Timer(0.05, stop.set).start()
+    assert not isinstance(limiter.reserve(want(2), stop), Permit)
+    assert before == cells.edition()
+
+
+def test_that_dollars_are_waited_for_is_told_every_few_seconds(tmp_path: Path) -> None:
+    clock, ceilings = FakeClock(), RunCeilings(max_cost_usd=Decimal("0.05"))
+    place = place_in(tmp_path)
+    begin_session(place, ceilings, {}, clock)
+    limiter = limiter_in(tmp_path, clock, ceilings=ceilings)
+    limiter.answered(granted(limiter, want(usd="0.01")), {}, None, NOTHING)
+    granted(limiter, want(usd="0.03"))
+    cells = CellPair(place, clock)
+    editions, end_s = set(), clock.now_s + 60
+    stop = threading.Event()
+
+    class Looking(FakeClock):
+        def wait(self, stop: threading.Event, seconds: float) -> bool:
+            editions.add(cells.edition())
+            assert "--max-cost" in (limiter.pace().waiting_for or "")
+            if self.now_s > end_s:
+                stop.set()
+            return super().wait(stop, seconds)
+
+    looking = Looking(clock.now_s)
+    limiter._clock = limiter._cells._clock = looking
+    assert not isinstance(limiter.reserve(want(usd="0.03"), stop), Permit)
+    assert 10 <= len(editions) <= 20
 
 
 def test_what_went_wrong_half_way_is_forgotten_not_stored(tmp_path: Path) -> None:
