@@ -157,7 +157,7 @@ def _paced(
     return (
         (key.requests, key.request_spacing(now_ns), 1),
         (key.tokens, key.token_spacing(now_ns), want.tokens),
-        (run.requests, run.request_spacing(), 1),
+        (run.requests, run.request_spacing(key), 1),
         (run.tokens, run.token_spacing(), want.tokens),
     )
 

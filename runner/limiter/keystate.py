@@ -15,14 +15,17 @@ from runner.limiter.pacing import (
     BUCKET_BYTES,
     Bucket,
     Spacing,
+    even_spacing,
     request_spacing,
     token_spacing,
 )
+from runner.limiter.refill import REFILL_BYTES, Refill
 from runner.limiter.throttle import CUT_BYTES, PAUSE_BYTES, Cut, Pause
 from runner.limiter.window import REACH_NS
 
 _PAUSE_AT = 2 * BUCKET_BYTES
 _NUMBER = struct.Struct("<q")
+even_spacing_of = lru_cache(maxsize=16)(even_spacing)
 request_spacing_of = lru_cache(maxsize=16)(request_spacing)
 token_spacing_of = lru_cache(maxsize=16)(token_spacing)
 
@@ -48,6 +51,8 @@ class KeyState:
     pause: Pause = field(default_factory=Pause)
     cut: Cut = field(default_factory=Cut)
     day: Day = field(default_factory=Day)
+    refill: Refill = field(default_factory=Refill)
+    """Of the limit of requests."""
     starts_ns: int = 0
     """No limit may be used before; see `starts_ns()`."""
 
@@ -55,7 +60,8 @@ class KeyState:
         """How requests must stand apart now; None: nothing is known."""
         at_most = self.cut.per_minute(now_ns)
         if self.requests.limit:
-            spacing = request_spacing_of(self.requests.own_limit(now_ns))
+            spacing_of = even_spacing_of if self.refill.is_even else request_spacing_of
+            spacing = spacing_of(self.requests.own_limit(now_ns))
             return spacing if at_most is None else spacing.slowed_to(at_most)
         if at_most is None:
             return None
@@ -76,6 +82,7 @@ class KeyState:
                 self.pause.to_bytes(),
                 self.cut.to_bytes(),
                 self.day.to_bytes(),
+                self.refill.to_bytes(),
                 _NUMBER.pack(self.starts_ns),
             )
         )
@@ -110,13 +117,15 @@ class KeyState:
         pause = _PAUSE_AT
         cut = pause + PAUSE_BYTES
         day = cut + CUT_BYTES
+        refill = day + DAY_BYTES
         return cls(
             requests=Bucket.from_bytes(stored[:BUCKET_BYTES]),
             tokens=Bucket.from_bytes(stored[BUCKET_BYTES:pause]),
             pause=Pause.from_bytes(stored[pause:cut]),
             cut=Cut.from_bytes(stored[cut:day]),
-            day=Day.from_bytes(stored[day : day + DAY_BYTES]),
-            starts_ns=_NUMBER.unpack_from(stored, day + DAY_BYTES)[0],
+            day=Day.from_bytes(stored[day:refill]),
+            refill=Refill.from_bytes(stored[refill:]),
+            starts_ns=_NUMBER.unpack_from(stored, refill + REFILL_BYTES)[0],
         )
 
     def mend(self, now_ns: int) -> None:

@@ -42,6 +42,8 @@ def learn(
     used_tokens = _take_over(
         key, run, Daily.TOKENS, meters.tokens, retry_after_s, now_ns
     )
+    if used_requests is not None:
+        key.refill.saw(used_requests, key.requests.window, now_ns)
     _make_way(key.requests, used_requests, permit.key_requests_before, now_ns)
     _make_way(key.tokens, used_tokens, permit.key_tokens_before, now_ns)
     return Learned(used_tokens=used_tokens)

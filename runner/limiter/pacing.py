@@ -65,6 +65,16 @@ def request_spacing(limit: int) -> Spacing:
     return replace(spacing, tolerance_ns=burst_less_one * spacing.cost_ns(1))
 
 
+def even_spacing(limit: int) -> Spacing:
+    """Spacing of requests at the very rate of a limit that refills evenly.
+
+    A thousandth less, so that two clocks that differ never add up to a refusal.
+    """
+    careful = request_spacing(limit)
+    per_reach = limit * 999 * REACH_NS // (1000 * WINDOW_NS)
+    return replace(careful, per_reach=max(per_reach, careful.per_reach))
+
+
 def token_spacing(limit: int) -> Spacing:
     """Spacing of token charges: smooth by GCRA, never above `limit` by the window.
 

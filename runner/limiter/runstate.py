@@ -12,7 +12,13 @@ from operator import attrgetter
 from runner.limiter.breaker import BREAKER_BYTES, Breaker
 from runner.limiter.budget import Lines
 from runner.limiter.cell import Stored
-from runner.limiter.keystate import request_spacing_of, starts_ns, token_spacing_of
+from runner.limiter.keystate import (
+    KeyState,
+    even_spacing_of,
+    request_spacing_of,
+    starts_ns,
+    token_spacing_of,
+)
 from runner.limiter.pacing import BUCKET_BYTES, Bucket, Spacing
 from runner.limiter.window import REACH_NS
 
@@ -80,9 +86,13 @@ class RunState:
         """Whether requests may go before their turn now."""
         return self.burst_requests > 0 and now_ns < self.burst_until_ns
 
-    def request_spacing(self) -> Spacing | None:
-        """How this run's own ceiling spaces requests."""
-        return request_spacing_of(self.requests.limit) if self.requests.limit else None
+    def request_spacing(self, key: KeyState) -> Spacing | None:
+        """How this run's own ceiling spaces requests; like the key's if it is that."""
+        limit = self.requests.limit
+        if not limit:
+            return None
+        is_even = key.refill.is_even and limit == key.requests.limit
+        return even_spacing_of(limit) if is_even else request_spacing_of(limit)
 
     def token_spacing(self) -> Spacing | None:
         """How this run's own ceiling spaces tokens."""

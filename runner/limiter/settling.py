@@ -99,6 +99,7 @@ def failed(
         _take_back(key, run, permit)
     if failure.kind in _REFUSED_FOR_SPEED:
         bursts.end(run)
+        key.refill.refused()
         _slow_everybody(key, ended, failure.kind, said, now_ns)
     if failure.kind in (FailureKind.REJECTED, FailureKind.DENIED):
         run.trouble_ns = 0

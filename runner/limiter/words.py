@@ -77,7 +77,7 @@ def _limit_words(key: KeyState, run: RunState, now_ns: int) -> str | None:
         None if at_most is None else f"slowed down to {at_most:,} requests a minute"
     )
     buckets: tuple[tuple[Bucket, Spacing | None, str | None], ...] = (
-        (run.requests, run.request_spacing(), f"--rpm {run.requests.limit}"),
+        (run.requests, run.request_spacing(key), f"--rpm {run.requests.limit}"),
         (run.tokens, run.token_spacing(), f"--tpm {run.tokens.limit}"),
         (key.requests, key.request_spacing(now_ns), slowed),
         (key.requests, key.request_spacing(now_ns), _of(key.requests, "requests")),
