@@ -24,6 +24,7 @@ from runner.engines import load
 from runner.engines.framing import Unframer, frame
 from runner.errors import RunLocked, UsageError
 from runner.limiter import begin_session
+from runner.limiter.pair import CellPair
 from runner.protocols import Died, Engine, Event, Said, WorkerSettings
 from runner.records import JsonObject
 from runner.session.starting import create_run
@@ -160,6 +161,20 @@ def test_a_worker_answers_what_it_is_given_and_says_so_once_it_is_on_disk(
     listener.until(lambda: bool(listener.deaths))
     assert listener.deaths[0].is_clean
     assert "open" not in listener.said("progress")[-1]["totals"]  # type: ignore[operator]  # JSON
+
+
+def test_a_worker_with_nothing_to_do_holds_no_permit(
+    engine: Engine, settings: WorkerSettings
+) -> None:
+    """Its last answers would otherwise hold up dollars that others wait for."""
+    place = place_of(settings.run_folder, settings.key_cell, 0)
+    cells = CellPair(place, SystemClock())
+    listener = begun(engine, settings)
+    engine.send(1, work(range(20)))
+    listener.until(lambda: len(listener.done) == 20)
+    listener.until(lambda: cells.peek_run().lines.requests == 0)
+    assert listener.deaths == []
+    cells.close()
 
 
 def test_a_draining_worker_finishes_what_is_in_flight_and_nothing_else(

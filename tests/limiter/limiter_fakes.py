@@ -7,6 +7,8 @@ from pathlib import Path
 from runner.limiter import Limiter, LimiterPlace, Permit, RunCeilings, Want
 from runner.records import Failure, FailureKind
 
+_FOR_EVER_S = 1e6
+
 
 class FakeClock:
     """Waiting takes no time but moves the clock; starts well after the boot."""
@@ -27,6 +29,7 @@ class FakeClock:
         if not stop.is_set():
             # A sleep never ends early, and always takes a moment.
             self.now_s += max(1e-6, seconds)
+            assert self.now_s < _FOR_EVER_S, "somebody waits for ever"
         return stop.is_set()
 
 

@@ -540,8 +540,7 @@ MUTANTS = (
         "worker/main.py",
         "        self._tools.limiter.settle()\n",
         "",
-        "worker",
-        "engines",
+        "engines/test_engine_contract.py",
     ),
     _one(
         "answers wait although a row of failures does",
