@@ -113,6 +113,7 @@ WORKLOADS = {
     workload.name: workload
     for workload in (
         OPEN,
+        dataclasses.replace(OPEN, name="floors"),
         dataclasses.replace(
             OPEN, name="open-tls", says=f"{OPEN.says}, over TLS", is_tls=True
         ),
