@@ -43,6 +43,11 @@ class Stored:
     is_this_boot: bool = True
     """False: monotonic moments in it mean nothing now."""
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether there is something, and it means what it says."""
+        return bool(self.payload) and self.is_this_boot
+
 
 class Cell:
     """One file of two copies, opened or created with mode 0600.

@@ -73,17 +73,18 @@ class CellPair:
     ) -> T | None:
         """Do `work`, which says with its result whether it has changed anything.
 
-        If not, nothing is stored, and whoever waits for news is left alone.
+        If not, nothing is stored, and whoever waits for news is left alone; unless
+        what was found there was of no use, and a moment counts from now.
         """
         if not self._take(stop, patience_s):
             return None
         try:
             now_ns = self.now_ns()
-            key, run = self._states(now_ns)
+            key, run, is_new = self._states(now_ns)
             # Whatever goes wrong from here on, what is stored counts, not these.
             self._known_key = self._known_run = None
             result, is_changed = work(key, run, now_ns)
-            if is_changed:
+            if is_changed or is_new:
                 # A process killed between the two has charged the key for a request
                 # it never sends; the other way round it could send one uncharged.
                 self._key.store(key.to_bytes())
@@ -159,14 +160,20 @@ class CellPair:
         self._key.close()
         self._run.close()
 
-    def _states(self, now_ns: int) -> tuple[KeyState, RunState]:
-        """Both states: as we know them, where nobody has changed them since."""
-        key, run = self._known_key, self._known_run
+    def _states(self, now_ns: int) -> tuple[KeyState, RunState, bool]:
+        """Both states, and whether one was made anew.
+
+        As we know them, where nobody has changed them since.
+        """
+        key, run, is_new = self._known_key, self._known_run, False
         if key is None or not self._key.is_as_known():
-            key = KeyState.load(self._key.load(), now_ns)
+            stored = self._key.load()
+            key, is_new = KeyState.load(stored, now_ns), not stored.is_usable
         if run is None or not self._run.is_as_known():
-            run = RunState.load(self._run.load(), now_ns)
-        return key, run
+            stored = self._run.load()
+            run = RunState.load(stored, now_ns)
+            is_new = is_new or not stored.is_usable
+        return key, run, is_new
 
     def _try(self) -> bool:
         if not self._key.try_lock():

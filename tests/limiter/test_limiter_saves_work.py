@@ -151,6 +151,24 @@ def test_a_no_that_notes_nothing_is_no_news_to_anybody(tmp_path: Path) -> None:
     assert before == cells.edition()
 
 
+def test_the_minute_after_a_loss_begins_once_though_nobody_may_send(
+    tmp_path: Path,
+) -> None:
+    """Counted from each look anew it would never end."""
+    clock, never = FakeClock(), threading.Event()
+    limiter_in(tmp_path, clock).close()
+    for cell in (place_in(tmp_path).key_cell, place_in(tmp_path).run_cell):
+        cell.write_bytes(b"nonsense")
+    cells = CellPair(place_in(tmp_path), clock)
+
+    def look(key: KeyState, run: RunState, _now_ns: int) -> tuple[object, bool]:
+        return (key.starts_ns, run.starts_ns), False
+
+    first = cells.consider(look, never)
+    clock.now_s += 30
+    assert first == cells.consider(look, never)
+
+
 def test_that_dollars_are_waited_for_is_told_every_few_seconds(tmp_path: Path) -> None:
     clock, ceilings = FakeClock(), RunCeilings(max_cost_usd=Decimal("0.05"))
     place = place_in(tmp_path)
