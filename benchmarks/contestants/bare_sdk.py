@@ -9,6 +9,7 @@ import os
 import ssl
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import openai
@@ -40,13 +41,22 @@ def ask(sdk: openai.OpenAI, task: Job, items: list[Item], answers: list[Item]) -
 
 
 def process(task: Job, part: int) -> None:
-    """Ask every second item, from half of the threads."""
+    """One process's part."""
+    ask_part(task, part, lambda sdk, left, answers: ask(sdk, task, left, answers))
+
+
+def ask_part(
+    task: Job,
+    part: int,
+    asks: Callable[[openai.OpenAI, list[Item], list[Item]], None],
+) -> None:
+    """Have every second item asked, by half of the threads; write the answers."""
     sys.setswitchinterval(0.1)
     context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE"))
     left = list(reversed(task.items[part::PROCESSES]))
     answers: list[Item] = []
     threads = [
-        threading.Thread(target=ask, args=(client(context), task, left, answers))
+        threading.Thread(target=asks, args=(client(context), left, answers))
         for _ in range(task.in_flight // PROCESSES)
     ]
     for thread in threads:
@@ -63,7 +73,7 @@ def part_of(out: Path, part: int) -> Path:
     return out.with_suffix(f".{part}")
 
 
-def main(task: Job) -> None:
+def main(task: Job, process: Callable[[Job, int], None]) -> None:
     """Start the processes, and put what they wrote together."""
     context = multiprocessing.get_context("spawn")
     children = [
@@ -79,4 +89,4 @@ def main(task: Job) -> None:
 
 
 if __name__ == "__main__":
-    main(job())
+    main(job(), process)

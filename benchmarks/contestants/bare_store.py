@@ -6,18 +6,14 @@ before it goes on. One store a process, one thread that commits, all that has ga
 while it synced goes into the next commit. No pacing, no retry, nothing is ever read.
 """
 
-import multiprocessing
-import os
-import ssl
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import diskcache
 import openai
-from bare_sdk import PROCESSES, Item, client, part_of
-from job import MODEL, Job, job, messages, write
+from bare_sdk import Item, ask_part, main
+from job import MODEL, Job, job, messages
 
 NEVER = 2**62
 FULL = 2
@@ -98,40 +94,13 @@ def ask(
 
 
 def process(task: Job, part: int) -> None:
-    """Ask every second item, from half of the threads."""
-    sys.setswitchinterval(0.1)
-    context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE"))
-    left = list(reversed(task.items[part::PROCESSES]))
-    answers: list[Item] = []
+    """One process's part, with a store of its own."""
     store = Store(task.out.with_suffix(f".store-{part}"))
-    threads = [
-        threading.Thread(target=ask, args=(client(context), task, left, answers, store))
-        for _ in range(task.in_flight // PROCESSES)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    ask_part(
+        task, part, lambda sdk, left, answers: ask(sdk, task, left, answers, store)
+    )
     store.close()
-    with part_of(task.out, part).open("w") as file:
-        for item in answers:
-            write(file, item, item["response"])
-
-
-def main(task: Job) -> None:
-    """Start the processes, and put what they wrote together."""
-    context = multiprocessing.get_context("spawn")
-    children = [
-        context.Process(target=process, args=(task, part)) for part in range(PROCESSES)
-    ]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
-    with task.out.open("w") as file:
-        for part in range(PROCESSES):
-            file.write(part_of(task.out, part).read_text())
 
 
 if __name__ == "__main__":
-    main(job())
+    main(job(), process)
