@@ -259,12 +259,12 @@ class Totals:
     lost_unpriced: int = 0
 
     def __add__(self, other: "Totals") -> "Totals":
-        values = map(operator.add, _VALUES(self), _VALUES(other))
-        return Totals(**dict(zip(_NAMES, values, strict=True)))
+        values = map(operator.add, _TOTAL_VALUES(self), _TOTAL_VALUES(other))
+        return Totals(**dict(zip(_TOTAL_NAMES, values, strict=True)))
 
     def __neg__(self) -> "Totals":
-        values = map(operator.neg, _VALUES(self))
-        return Totals(**dict(zip(_NAMES, values, strict=True)))
+        values = map(operator.neg, _TOTAL_VALUES(self))
+        return Totals(**dict(zip(_TOTAL_NAMES, values, strict=True)))
 
     @property
     def sent(self) -> int:
@@ -300,7 +300,7 @@ class Totals:
         """Only what is not zero, money as strings."""
         return {
             name: str(value) if isinstance(value, Decimal) else value
-            for name, value in zip(_NAMES, _VALUES(self), strict=True)
+            for name, value in zip(_TOTAL_NAMES, _TOTAL_VALUES(self), strict=True)
             if value
         }
 
@@ -315,8 +315,8 @@ class Totals:
 
 
 # Asked for once: totals are added up many times a second, whatever the run does.
-_NAMES = tuple(field.name for field in dataclasses.fields(Totals))
-_VALUES = operator.attrgetter(*_NAMES)
+_TOTAL_NAMES = tuple(field.name for field in dataclasses.fields(Totals))
+_TOTAL_VALUES = operator.attrgetter(*_TOTAL_NAMES)
 
 
 class RunState(StrEnum):

@@ -218,7 +218,7 @@ def _child(settings: WorkerSettings, api_key: str, pipe: socket.socket) -> None:
 
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     # What is imported by now stays: the SDK's objects need not be gone through at
-    # every collection (8 % of a worker's CPU at 500 threads).
+    # every collection (8 % of a run's CPU with two workers of 500 threads).
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
     abandon = threading.Event()

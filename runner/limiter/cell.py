@@ -67,7 +67,7 @@ class Cell:
         self._map: mmap.mmap | None = None
         self._was_whole = False
         self._sequence = 0
-        self._known = b""
+        self._known = b""  # head of the newest copy when we last loaded or stored
         self._fd = _open(path)
 
     def try_lock(self) -> bool:

@@ -108,17 +108,17 @@ def test_a_process_alone_takes_the_cells_apart_only_once(
 
 
 class Meanwhile(FakeClock):
-    """Something happens while somebody waits for the first time."""
+    """Something happens each time that somebody begins to wait."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.happens: Callable[[], object] | None = None
+        self.waits = 0
+        self.happens: Callable[[], object] = lambda: None
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         """Likewise, afterwards."""
-        happens, self.happens = self.happens, None
-        if happens:
-            happens()
+        self.waits += 1
+        self.happens()
         return super().wait(stop, seconds)
 
 
@@ -133,7 +133,12 @@ def test_who_waits_for_an_answer_hears_of_it_whoever_had_it(
         waiting = other
     ours, theirs = granted(waiting), None if slot == 1 else granted(other)
     permit = theirs or ours
-    clock.happens = lambda: other.answered(permit, {}, None, None)
+
+    def answer() -> None:
+        if clock.waits == 1:
+            other.answered(permit, {}, None, None)
+
+    clock.happens = answer
     began_s = clock.now_s
     granted(waiting)
     assert clock.now_s - began_s <= 0.2
@@ -141,12 +146,17 @@ def test_who_waits_for_an_answer_hears_of_it_whoever_had_it(
 
 def test_a_no_that_notes_nothing_is_no_news_to_anybody(tmp_path: Path) -> None:
     """A dozen processes that wait would otherwise wake each other for ever."""
-    clock, stop = FakeClock(), threading.Event()
+    clock, stop = Meanwhile(), threading.Event()
     limiter = limiter_in(tmp_path, clock)
     granted(limiter)
     cells = CellPair(place_in(tmp_path), clock)
     before = cells.edition()
-    threading.Timer(0.05, stop.set).start()
+
+    def enough() -> None:
+        if clock.waits == 100:
+            stop.set()
+
+    clock.happens = enough
     assert not isinstance(limiter.reserve(want(2), stop), Permit)
     assert before == cells.edition()
 
@@ -170,7 +180,7 @@ def test_the_minute_after_a_loss_begins_once_though_nobody_may_send(
 
 
 def test_that_dollars_are_waited_for_is_told_every_few_seconds(tmp_path: Path) -> None:
-    clock, ceilings = FakeClock(), RunCeilings(max_cost_usd=Decimal("0.05"))
+    clock, ceilings = Meanwhile(), RunCeilings(max_cost_usd=Decimal("0.05"))
     place = place_in(tmp_path)
     begin_session(place, ceilings, {}, clock)
     limiter = limiter_in(tmp_path, clock, ceilings=ceilings)
@@ -180,16 +190,13 @@ def test_that_dollars_are_waited_for_is_told_every_few_seconds(tmp_path: Path) -
     editions, end_s = set(), clock.now_s + 60
     stop = threading.Event()
 
-    class Looking(FakeClock):
-        def wait(self, stop: threading.Event, seconds: float) -> bool:
-            editions.add(cells.edition())
-            assert "--max-cost" in (limiter.pace().waiting_for or "")
-            if self.now_s > end_s:
-                stop.set()
-            return super().wait(stop, seconds)
+    def look() -> None:
+        editions.add(cells.edition())
+        assert "--max-cost" in (limiter.pace().waiting_for or "")
+        if clock.now_s > end_s:
+            stop.set()
 
-    looking = Looking(clock.now_s)
-    limiter._clock = limiter._cells._clock = looking
+    clock.happens = look
     assert not isinstance(limiter.reserve(want(usd="0.03"), stop), Permit)
     assert 10 <= len(editions) <= 20
 
