@@ -1,7 +1,8 @@
 """Which exit code does a session deserve?
 
-0 all valid, or as much as asked · 3 finished, some invalid or failed · 4 stopped
-early, resumable · 5 state · 130 Ctrl-C · 143 SIGTERM. Errors carry their own.
+0 all valid, or as much as asked, or nothing was left to do · 3 finished, some invalid
+or failed · 4 stopped early, resumable · 5 state · 130 Ctrl-C · 143 SIGTERM. Errors
+carry their own.
 
 Floor: words. Pure. Knows api_records and records.
 """
@@ -29,6 +30,8 @@ _BY_KIND = {
 
 def exit_code(finish: Finish) -> int:
     """The code of a start or resume that came to an end without an error."""
+    if finish.nothing_left and not finish.stop:
+        return ALL_VALID
     if finish.status.state is RunState.FINISHED:
         # A stop that came after the last item changed nothing.
         return _of_finished(finish.status)

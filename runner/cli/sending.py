@@ -81,11 +81,7 @@ def resume(name: str | None, given: ResumeOptions) -> int:
     source = key_source(config.service, given.key)
     with keeping_secret(key):
         wishes["changes"] = changes
-        code = _work(run, state_dir, opening, source, api_key=key, **wishes)
-    if before.pending or before.totals != run.status().totals:
-        return code
-    _say("nothing was left to do: every item had its outcome before")
-    return ALL_VALID
+        return _work(run, state_dir, opening, source, api_key=key, **wishes)
 
 
 def _key_or_first_mistake(config: RunConfig, given: StartOptions) -> str:
