@@ -1,7 +1,8 @@
 """Who in this process may ask next? One thread at a time, first come, first served.
 
 A thousand threads waiting for five requests a minute must not all look at the
-cell: one does, the others stand in line behind it.
+cell: one does, the others stand in line behind it, asleep. They need not look up for
+a stop: whoever is at the head waits on that, leaves, and so passes the news on.
 
 Floor: threads. Knows nobody.
 """
@@ -9,29 +10,22 @@ Floor: threads. Knows nobody.
 import threading
 from collections import deque
 
-_LOOK_UP_S = 3.0
-"""How often someone in line looks at its own stop event. Hardly ever matters: whoever
-is at the head waits on the stop itself, leaves, and so passes the news on; a thousand
-threads that look up every second take a tenth of a core."""
-
 
 class Gate:
-    """A line of threads; whoever got through `enter` must `leave`."""
+    """A line of threads: `with` it, one at a time."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._line: deque[threading.Event] = deque()
         self._is_taken = False
 
-    def enter(self, stop: threading.Event) -> bool:
-        """Stand in line; False when `stop` was set first."""
+    def __enter__(self) -> None:
+        """Stand in line until it is our turn."""
         turn = self._stand()
-        while turn is not None and not turn.wait(_LOOK_UP_S):
-            if stop.is_set() and self._step_out(turn):
-                return False
-        return True
+        if turn is not None:
+            turn.wait()
 
-    def leave(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let the next one through."""
         with self._mutex:
             if self._line:
@@ -48,11 +42,3 @@ class Gate:
                 return turn
             self._is_taken = True
             return None
-
-    def _step_out(self, turn: threading.Event) -> bool:
-        """Leave the line, unless the turn came at this very moment."""
-        with self._mutex:
-            if turn.is_set():
-                return False
-            self._line.remove(turn)
-            return True

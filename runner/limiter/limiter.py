@@ -83,6 +83,9 @@ class Limiter:
     def reserve(self, want: Want, stop: threading.Event) -> Permit | Refusal:
         """Wait until the request may be sent, or until it is clear that it may not.
 
+        `stop` is one for all threads of this process: who stands in line hears of it
+        from whoever is ahead.
+
         Raises:
             StateDamaged: the run's cell is unreadable or gone.
             ValueError: a dollar cap, and no worst case to hold against it.
@@ -90,12 +93,8 @@ class Limiter:
         self._check(want)
         asked = Asked(want=want, slot=self._slot, ceilings=self._ceilings, stop=stop)
         while True:
-            if not self._gate.enter(stop):
-                return _STOPPED
-            try:
+            with self._gate:
                 decision = self._negotiate(asked)
-            finally:
-                self._gate.leave()
             if isinstance(decision, Refusal) or self._await_turn(decision):
                 return decision
             self.give_back(decision)

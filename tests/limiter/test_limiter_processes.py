@@ -246,22 +246,6 @@ def test_a_thousand_threads_at_five_a_minute_go_home_within_two_seconds(
     assert not any(isinstance(one, Permit) for one in got)
 
 
-def test_someone_in_line_goes_home_on_a_stop_of_its_own(tmp_path: Path) -> None:
-    limiter = Limiter(place_in(tmp_path), RunCeilings(rpm=1), SystemClock())
-    never, mine, got = threading.Event(), threading.Event(), []
-    limiter.answered(_permit(limiter, never), {}, None, None)
-    head = threading.Thread(target=limiter.reserve, args=(want(), never))
-    head.start()
-    behind = threading.Thread(target=lambda: got.append(limiter.reserve(want(), mine)))
-    behind.start()
-    mine.set()
-    behind.join(5)
-    assert 1 == len(got)
-    assert head.is_alive()
-    never.set()
-    head.join(5)
-
-
 def test_a_turn_abandoned_on_stop_is_given_back(tmp_path: Path) -> None:
     limiter = Limiter(place_in(tmp_path), RunCeilings(rpm=200), SystemClock())
     stop, never = threading.Event(), threading.Event()

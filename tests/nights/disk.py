@@ -25,6 +25,14 @@ _SLOW_SHARE = 0.01
 
 
 @dataclass
+class Shard:
+    """One database, and its keys once more: each request asks for some of them."""
+
+    database: sqlite3.Connection
+    keys: set[str] = field(default_factory=set)
+
+
+@dataclass
 class Disk:
     """All shards of a night."""
 
@@ -34,15 +42,15 @@ class Disk:
     slow_share: float = _SLOW_SHARE
     """Of the commits: what makes a permit stale."""
     commits: int = 0
-    _inodes: list[sqlite3.Connection] = field(default_factory=list)
-    _found: dict[Path, sqlite3.Connection] = field(default_factory=dict)
+    _inodes: list[Shard] = field(default_factory=list)
+    _found: dict[Path, Shard] = field(default_factory=dict)
 
     def store(self, folder: Path) -> "Store":
         """What `open_store` gives."""
         shard = self._shard(folder)
         if shard is None:
-            shard = sqlite3.connect(":memory:", isolation_level=None)
-            shard.execute(_TABLE)
+            shard = Shard(sqlite3.connect(":memory:", isolation_level=None))
+            shard.database.execute(_TABLE)
             # A file that others look for, and that may be renamed with its folder.
             (folder / DATABASE).write_text(str(len(self._inodes)))
             self._inodes.append(shard)
@@ -53,15 +61,14 @@ class Disk:
         shard = self._shard(folder)
         if shard is None:
             raise StateDamaged(f"{folder / DATABASE} is missing or empty")
-        return Reading(shard)
+        return Reading(shard.database)
 
     def has(self, folder: Path, key: str) -> bool:
         """Whether that record would survive a power loss now."""
         shard = self._shard(folder)
-        found = shard and shard.execute("SELECT 1 FROM Cache WHERE key = ?", (key,))
-        return bool(found and found.fetchone())
+        return shard is not None and key in shard.keys
 
-    def _shard(self, folder: Path) -> sqlite3.Connection | None:
+    def _shard(self, folder: Path) -> Shard | None:
         if folder in self._found:
             return self._found[folder]
         path = folder / DATABASE
@@ -104,7 +111,7 @@ class Store:
     """The few methods of diskcache.Cache that a committer uses."""
 
     disk: Disk
-    shard: sqlite3.Connection
+    shard: Shard
     pending: dict[str, bytes] = field(default_factory=dict)
 
     @contextmanager
@@ -127,7 +134,7 @@ class Store:
 
     def get(self, key: str) -> bytes | None:
         """As committed."""
-        found = self.shard.execute("SELECT value FROM Cache WHERE key = ?", (key,))
+        found = self.shard.database.execute("SELECT value FROM Cache WHERE key = ?", (key,))
         row: tuple[bytes] | None = found.fetchone()
         return row[0] if row else None
 
@@ -138,9 +145,9 @@ class Store:
         if self.disk.is_full():
             raise sqlite3.OperationalError("database or disk is full")
         self.disk.commits += 1
-        self.shard.execute("BEGIN")
-        self.shard.executemany(
+        # One transaction in effect: nobody else takes a step meanwhile.
+        self.shard.database.executemany(
             "INSERT OR REPLACE INTO Cache VALUES (?, 1, 1, NULL, ?)",
             list(self.pending.items()),
         )
-        self.shard.execute("COMMIT")
+        self.shard.keys.update(self.pending)
