@@ -16,7 +16,6 @@ from workloads import Workload
 OK = 200
 REFUSED = 429
 RAMP_S = 10.0
-SPAN_S = 120.0
 MINUTE_S = 60.0
 SHORTEST_S = 50.0
 WARM_AFTER = 200_000
@@ -31,7 +30,7 @@ ANSWER = re.compile(r"(item-\d+) The passage says")
 class Figures:
     """One run of one contestant; None where the workload has no such figure.
 
-    Shares are of what the server's limit admits: in the 120 s (or up to the last
+    Shares are of what the server's limit admits: in `measured_s` (or up to the last
     request, if that is 50 s at least) after a ramp of 10 s, and in the 60 s after
     the first request.
     """
@@ -96,7 +95,7 @@ def figures(
         refused=sum(answer.status == REFUSED for answer in answers),
         per_second=len(good) / span_s if span_s else 0.0,
         in_flight=_most_at_once(good),
-        share_after_ramp=_share(workload, good, RAMP_S, SPAN_S),
+        share_after_ramp=_share(workload, good, RAMP_S, workload.measured_s),
         share_first_minute=_share(workload, good, 0, MINUTE_S),
         lost=workload.items - right,
         wrong=wrong,
@@ -165,7 +164,8 @@ def _smallest_share(workload: Workload, good: list[Answer]) -> float | None:
     if workload.runs == 1:
         return None
     shares = [
-        _share(workload, good, RAMP_S, SPAN_S, run) for run in range(workload.runs)
+        _share(workload, good, RAMP_S, workload.measured_s, run)
+        for run in range(workload.runs)
     ]
     return min((share for share in shares if share is not None), default=None)
 

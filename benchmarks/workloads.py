@@ -37,6 +37,8 @@ class Workload:
     is_tls: bool = False
     is_uneven: bool = False
     output_tokens: int = 200
+    measured_s: float = 120.0
+    """After a ramp, at most: the share of the limit that is used in this time."""
     workers: int = 2
     """Processes of runner; nobody else has several."""
     runs: int = 1
@@ -102,9 +104,10 @@ _LIMITED = Workload(
 _TOKENS = Workload(
     name="tokens",
     says="600,000 tokens a minute charged at admission, unequal items, 1 s latency",
-    items=4_000,
+    items=9_000,
     in_flight=400,
     tpm=600_000,
+    measured_s=300.0,
     is_uneven=True,
     output_tokens=300,
     workers=8,

@@ -44,9 +44,7 @@ def test_a_finished_run_is_0_or_3_also_when_a_signal_came_after_the_last_item(
     assert expected == exit_code(_finish(kind, RunState.FINISHED, totals))
 
 
-def test_where_nothing_was_left_to_do_it_is_0_but_not_if_its_files_were_broken_off() -> (
-    None
-):
+def test_nothing_left_to_do_is_0_unless_writing_its_files_was_broken_off() -> None:
     totals = replace(_DONE, valid=9, invalid=1)
     finish = replace(_finish(None, RunState.FINISHED, totals), nothing_left=True)
     assert exit_code(finish) == 0

@@ -158,7 +158,7 @@ def _paced(
         (key.requests, key.request_spacing(now_ns), 1),
         (key.tokens, key.token_spacing(now_ns), want.tokens),
         (run.requests, run.request_spacing(key), 1),
-        (run.tokens, run.token_spacing(), want.tokens),
+        (run.tokens, run.token_spacing(key), want.tokens),
     )
 
 

@@ -15,7 +15,7 @@ from runner.limiter.pacing import (
     BUCKET_BYTES,
     Bucket,
     Spacing,
-    even_spacing,
+    at_even_rate,
     request_spacing,
     token_spacing,
 )
@@ -25,9 +25,20 @@ from runner.limiter.window import REACH_NS
 
 _PAUSE_AT = 2 * BUCKET_BYTES
 _NUMBER = struct.Struct("<q")
-even_spacing_of = lru_cache(maxsize=16)(even_spacing)
-request_spacing_of = lru_cache(maxsize=16)(request_spacing)
-token_spacing_of = lru_cache(maxsize=16)(token_spacing)
+
+
+@lru_cache(maxsize=16)
+def request_spacing_of(limit: int, *, is_even: bool = False) -> Spacing:
+    """How requests must stand apart; `is_even`: it refills evenly, see `refill`."""
+    careful = request_spacing(limit)
+    return at_even_rate(careful, limit) if is_even else careful
+
+
+@lru_cache(maxsize=16)
+def token_spacing_of(limit: int, *, is_even: bool = False) -> Spacing:
+    """How tokens must stand apart, likewise."""
+    careful = token_spacing(limit)
+    return at_even_rate(careful, limit) if is_even else careful
 
 
 def starts_ns(stored: Stored, now_ns: int) -> int:
@@ -51,8 +62,8 @@ class KeyState:
     pause: Pause = field(default_factory=Pause)
     cut: Cut = field(default_factory=Cut)
     day: Day = field(default_factory=Day)
-    refill: Refill = field(default_factory=Refill)
-    """Of the limit of requests."""
+    request_refill: Refill = field(default_factory=Refill)
+    token_refill: Refill = field(default_factory=Refill)
     starts_ns: int = 0
     """No limit may be used before; see `starts_ns()`."""
 
@@ -60,8 +71,11 @@ class KeyState:
         """How requests must stand apart now; None: nothing is known."""
         at_most = self.cut.per_minute(now_ns)
         if self.requests.limit:
-            spacing_of = even_spacing_of if self.refill.is_even else request_spacing_of
-            spacing = spacing_of(self.requests.own_limit(now_ns))
+            limit, is_even = (
+                self.requests.own_limit(now_ns),
+                self.request_refill.is_even,
+            )
+            spacing = request_spacing_of(limit, is_even=is_even)
             return spacing if at_most is None else spacing.slowed_to(at_most)
         if at_most is None:
             return None
@@ -71,7 +85,8 @@ class KeyState:
         """How tokens must stand apart now; None: nothing is known."""
         if not self.tokens.limit:
             return None
-        return token_spacing_of(self.tokens.own_limit(now_ns))
+        limit = self.tokens.own_limit(now_ns)
+        return token_spacing_of(limit, is_even=self.token_refill.is_even)
 
     def to_bytes(self) -> bytes:
         """The inverse of `load`."""
@@ -82,7 +97,8 @@ class KeyState:
                 self.pause.to_bytes(),
                 self.cut.to_bytes(),
                 self.day.to_bytes(),
-                self.refill.to_bytes(),
+                self.request_refill.to_bytes(),
+                self.token_refill.to_bytes(),
                 _NUMBER.pack(self.starts_ns),
             )
         )
@@ -117,15 +133,18 @@ class KeyState:
         pause = _PAUSE_AT
         cut = pause + PAUSE_BYTES
         day = cut + CUT_BYTES
-        refill = day + DAY_BYTES
+        request_refill = day + DAY_BYTES
+        token_refill = request_refill + REFILL_BYTES
+        number = token_refill + REFILL_BYTES
         return cls(
             requests=Bucket.from_bytes(stored[:BUCKET_BYTES]),
             tokens=Bucket.from_bytes(stored[BUCKET_BYTES:pause]),
             pause=Pause.from_bytes(stored[pause:cut]),
             cut=Cut.from_bytes(stored[cut:day]),
-            day=Day.from_bytes(stored[day:refill]),
-            refill=Refill.from_bytes(stored[refill:]),
-            starts_ns=_NUMBER.unpack_from(stored, refill + REFILL_BYTES)[0],
+            day=Day.from_bytes(stored[day:request_refill]),
+            request_refill=Refill.from_bytes(stored[request_refill:]),
+            token_refill=Refill.from_bytes(stored[token_refill:]),
+            starts_ns=_NUMBER.unpack_from(stored, number)[0],
         )
 
     def mend(self, now_ns: int) -> None:

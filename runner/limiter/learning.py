@@ -24,6 +24,7 @@ _NOTICEABLE_SHARE = 0.05
 class Learned:
     """What the server counts in the current minute; None: it does not say."""
 
+    used_requests: int | None = None
     used_tokens: int | None = None
 
 
@@ -42,11 +43,9 @@ def learn(
     used_tokens = _take_over(
         key, run, Daily.TOKENS, meters.tokens, retry_after_s, now_ns
     )
-    if used_requests is not None:
-        key.refill.saw(used_requests, key.requests.window, now_ns)
     _make_way(key.requests, used_requests, permit.key_requests_before, now_ns)
     _make_way(key.tokens, used_tokens, permit.key_tokens_before, now_ns)
-    return Learned(used_tokens=used_tokens)
+    return Learned(used_requests=used_requests, used_tokens=used_tokens)
 
 
 def _take_over(

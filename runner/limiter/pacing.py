@@ -65,16 +65,6 @@ def request_spacing(limit: int) -> Spacing:
     return replace(spacing, tolerance_ns=burst_less_one * spacing.cost_ns(1))
 
 
-def even_spacing(limit: int) -> Spacing:
-    """Spacing of requests at the very rate of a limit that refills evenly.
-
-    A thousandth less, so that two clocks that differ never add up to a refusal.
-    """
-    careful = request_spacing(limit)
-    per_reach = limit * 999 * REACH_NS // (1000 * WINDOW_NS)
-    return replace(careful, per_reach=max(per_reach, careful.per_reach))
-
-
 def token_spacing(limit: int) -> Spacing:
     """Spacing of token charges: smooth by GCRA, never above `limit` by the window.
 
@@ -82,6 +72,16 @@ def token_spacing(limit: int) -> Spacing:
     thousandth of the limit and everything for half of it: hence the ceiling.
     """
     return Spacing(per_reach=limit, tolerance_ns=REACH_NS * 3 // 1000, ceiling=limit)
+
+
+def at_even_rate(careful: Spacing, limit: int) -> Spacing:
+    """Spacing at the very rate of a limit that refills evenly, whatever a minute holds.
+
+    A thousandth less, so that two clocks that differ never add up to a refusal.
+    """
+    per_reach = limit * 999 * REACH_NS // (1000 * WINDOW_NS)
+    per_reach = max(per_reach, careful.per_reach)
+    return replace(careful, per_reach=per_reach, ceiling=None)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,6 @@ from runner.limiter.budget import Lines
 from runner.limiter.cell import Stored
 from runner.limiter.keystate import (
     KeyState,
-    even_spacing_of,
     request_spacing_of,
     starts_ns,
     token_spacing_of,
@@ -91,12 +90,16 @@ class RunState:
         limit = self.requests.limit
         if not limit:
             return None
-        is_even = key.refill.is_even and limit == key.requests.limit
-        return even_spacing_of(limit) if is_even else request_spacing_of(limit)
+        is_even = key.request_refill.is_even and limit == key.requests.limit
+        return request_spacing_of(limit, is_even=is_even)
 
-    def token_spacing(self) -> Spacing | None:
-        """How this run's own ceiling spaces tokens."""
-        return token_spacing_of(self.tokens.limit) if self.tokens.limit else None
+    def token_spacing(self, key: KeyState) -> Spacing | None:
+        """How this run's own ceiling spaces tokens, likewise."""
+        limit = self.tokens.limit
+        if not limit:
+            return None
+        is_even = key.token_refill.is_even and limit == key.tokens.limit
+        return token_spacing_of(limit, is_even=is_even)
 
     def set_ceilings(self, rpm: int | None, tpm: int | None, now_ns: int) -> bool:
         """Work with these ceilings; whether they are others: a resume may say so."""

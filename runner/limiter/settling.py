@@ -14,7 +14,7 @@ from runner.limiter.breaker import Failed
 from runner.limiter.budget import pico_usd
 from runner.limiter.headers import Meters, exhausted_reset_s
 from runner.limiter.keystate import KeyState
-from runner.limiter.learning import learn
+from runner.limiter.learning import Learned, learn
 from runner.limiter.permits import Permit
 from runner.limiter.runstate import RunState
 from runner.limiter.throttle import Slower
@@ -25,6 +25,8 @@ _SLOW_DOWN = Slower(to=0.5, growth=0.1)
 _REPEATED = Slower(to=0.9, growth=0.02)
 _REPEATED_WITHIN_NS = 120 * SECOND_NS
 _SHORT_PAUSE_NS = 2 * SECOND_NS
+_SHOWN_WHILE_EVEN = 0.03
+"""Of a limit of tokens: what a few large requests at once leave as used for a while."""
 _ALIVE = frozenset(
     {
         FailureKind.THROTTLED,
@@ -70,6 +72,7 @@ def answered(
     permit, want = ended.permit, ended.permit.want
     key.pause.succeeded(permit.epoch)
     learned = learn(key, run, said.meters, permit, None, now_ns)
+    _watch_refill(key, learned, usage, now_ns)
     if usage is not None:
         _correct_tokens(key, run, permit, usage, learned.used_tokens, now_ns)
         run.learn_ratio(want.input_tokens_estimate, usage.input_tokens)
@@ -99,7 +102,8 @@ def failed(
         _take_back(key, run, permit)
     if failure.kind in _REFUSED_FOR_SPEED:
         bursts.end(run)
-        key.refill.refused()
+        key.request_refill.refused(now_ns)
+        key.token_refill.refused(now_ns)
         _slow_everybody(key, ended, failure.kind, said, now_ns)
     if failure.kind in (FailureKind.REJECTED, FailureKind.DENIED):
         run.trouble_ns = 0
@@ -156,6 +160,18 @@ def _take_back(key: KeyState, run: RunState, permit: Permit) -> None:
     run.tokens.take_back(charges.run_tokens, due_ns)
 
 
+def _watch_refill(
+    key: KeyState, learned: Learned, usage: Usage | None, now_ns: int
+) -> None:
+    """Note what this answer shows as used, beside what it took."""
+    if learned.used_requests is not None:
+        limit = key.requests.limit
+        key.request_refill.saw(learned.used_requests, 1, limit, now_ns)
+    if usage is not None and learned.used_tokens is not None:
+        took = usage.input_tokens + usage.output_tokens
+        key.token_refill.saw(learned.used_tokens, took, key.tokens.limit, now_ns)
+
+
 def _correct_tokens(
     key: KeyState,
     run: RunState,
@@ -167,23 +183,37 @@ def _correct_tokens(
     """Bring the charge nearer to what the server counts.
 
     Upwards always. Downwards only on evidence, and by no more than this answer's
-    own overcharge: the server must have counted less than we had charged when the
-    request was granted, even if nothing else under way had reached it.
+    own overcharge.
     """
     over = permit.want.tokens - usage.input_tokens - usage.output_tokens
     pairs = (
         (key.tokens, key.token_spacing(now_ns)),
-        (run.tokens, run.token_spacing()),
+        (run.tokens, run.token_spacing(key)),
     )
     if over < 0:
         for bucket, spacing in pairs:
             bucket.charge(-over, spacing, now_ns)
     elif used_tokens is not None:
-        unseen = permit.key_tokens_before - used_tokens - permit.others_in_flight_tokens
+        unseen = _uncounted_tokens(key, permit, used_tokens)
         for bucket, spacing in pairs:
             if min(over, unseen) > 0:
                 at = (permit.granted_ns, now_ns)
                 bucket.refund(min(over, unseen), spacing, at)
+
+
+def _uncounted_tokens(key: KeyState, permit: Permit, used_tokens: int) -> int:
+    """Tokens that were charged here, and at the server not, as far as is known.
+
+    One that counts a minute must have counted less than we had charged when the
+    request was granted, even if nothing else under way had reached it. One that
+    refills evenly shows next to nothing as used, as long as it counts no more than
+    we do; else ever more.
+    """
+    if not key.token_refill.is_known:
+        return 0
+    if key.token_refill.is_even:
+        return int(_SHOWN_WHILE_EVEN * key.tokens.limit) - used_tokens
+    return permit.key_tokens_before - used_tokens - permit.others_in_flight_tokens
 
 
 def _slow_everybody(

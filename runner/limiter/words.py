@@ -78,7 +78,7 @@ def _limit_words(key: KeyState, run: RunState, now_ns: int) -> str | None:
     )
     buckets: tuple[tuple[Bucket, Spacing | None, str | None], ...] = (
         (run.requests, run.request_spacing(key), f"--rpm {run.requests.limit}"),
-        (run.tokens, run.token_spacing(), f"--tpm {run.tokens.limit}"),
+        (run.tokens, run.token_spacing(key), f"--tpm {run.tokens.limit}"),
         (key.requests, key.request_spacing(now_ns), slowed),
         (key.requests, key.request_spacing(now_ns), _of(key.requests, "requests")),
         (key.tokens, key.token_spacing(now_ns), _of(key.tokens, "tokens")),

@@ -13,7 +13,7 @@ from limiter_fakes import FakeClock, failure, granted, limiter_in
 
 from runner.limiter import Limiter, RunCeilings
 from runner.limiter.refill import Kind, Refill
-from runner.limiter.window import SECOND_NS, Window
+from runner.limiter.window import SECOND_NS
 from runner.records import FailureKind
 
 LIMIT = 1_200
@@ -153,27 +153,47 @@ def test_a_limit_that_counts_minutes_keeps_its_margin(
 def test_one_that_looks_even_and_refuses_is_not_trusted_again() -> None:
     refill = watched(used=0)
     assert refill.is_even
-    refill.refused()
+    refill.refused(115 * SECOND_NS)
     assert Kind.REFUTED == Refill.from_bytes(refill.to_bytes()).kind
-    ours = Window()
-    for second in range(100, 200):
-        ours.add(20, second * SECOND_NS)
-        refill.saw(0, ours, second * SECOND_NS)
-    assert not refill.is_even
+    assert not watched(used=0, refill=refill).is_even
 
 
 def test_what_others_use_of_it_makes_it_look_like_one_that_counts_minutes() -> None:
     assert not watched(used=150).is_even
 
 
-def test_a_handful_of_requests_tells_nothing() -> None:
-    assert not watched(used=0, each=1).is_even
+def test_a_handful_of_answers_tells_nothing() -> None:
+    assert not watched(used=0, every_s=4.0).is_known
 
 
-def watched(used: int, each: int = 20) -> Refill:
-    """After a quarter of a minute."""
-    refill, ours = Refill(), Window()
-    for second in range(100, 115):
-        ours.add(each, second * SECOND_NS)
-        refill.saw(used, ours, second * SECOND_NS)
+def test_answers_that_hardly_touch_the_limit_tell_nothing() -> None:
+    assert not watched(used=0, amount=1, limit=100_000).is_known
+
+
+def test_after_a_minute_of_a_handful_the_careful_answer_is_taken() -> None:
+    refill = watched(used=0, every_s=4.0)
+    refill.saw(0, 1, LIMIT, 300 * SECOND_NS)
+    assert Kind.BY_MINUTE == refill.kind
+
+
+def test_once_it_is_known_to_be_even_it_may_show_more_as_used() -> None:
+    assert not watched(used=100).is_even
+    assert watched(used=100, refill=watched(used=0)).is_even
+    assert not watched(used=300, refill=watched(used=0)).is_even
+
+
+def watched(
+    used: int,
+    *,
+    every_s: float = 0.05,
+    amount: int = 1,
+    limit: int = LIMIT,
+    refill: Refill | None = None,
+) -> Refill:
+    """After a quarter of a minute of answers, or of more of them."""
+    begins_s = 200 if refill is None else 220
+    refill = refill or Refill()
+    for number in range(int(15 / every_s)):
+        now_ns = int((begins_s + number * every_s) * SECOND_NS)
+        refill.saw(used, amount, limit, now_ns)
     return refill

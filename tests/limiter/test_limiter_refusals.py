@@ -185,7 +185,10 @@ def test_tokens_come_back_only_when_the_server_counts_less(tmp_path: Path) -> No
         clock = FakeClock()
         limiter = limiter_in(tmp_path / f"{remaining} {other_tokens}", clock)
         said = headers(10_000, 9_990, "60ms", "tokens")
-        limiter.answered(granted(limiter, want(tokens=10)), said, None, None)
+        for _ in range(2):  # for a minute: until then nothing comes back
+            few = Usage(input_tokens=5, output_tokens=5)
+            limiter.answered(granted(limiter, want(tokens=10)), said, few, None)
+            clock.now_s += 61
         granted(limiter, want(tokens=other_tokens))
         permit = granted(limiter, want(tokens=9_000 - other_tokens))
         clock.now_s += 5

@@ -559,8 +559,22 @@ MUTANTS = (
     _one(
         "every limit looks as if it refilled evenly",
         "limiter/refill.py",
-        "        is_even = self.most_used * _SHOWN_SHARE < granted\n",
-        "        is_even = True\n",
+        "is_even=shown < self.amount",
+        "is_even=True",
+        "limiter",
+    ),
+    _one(
+        "tokens come back before it is known how they are counted",
+        "limiter/settling.py",
+        "    if not key.token_refill.is_known:\n        return 0\n",
+        "",
+        "limiter",
+    ),
+    _one(
+        "tokens come back from a bucket as if it counted minutes",
+        "limiter/settling.py",
+        "    if key.token_refill.is_even:\n",
+        "    if False:\n",
         "limiter",
     ),
     _one(

@@ -134,7 +134,9 @@ class Store:
 
     def get(self, key: str) -> bytes | None:
         """As committed."""
-        found = self.shard.database.execute("SELECT value FROM Cache WHERE key = ?", (key,))
+        found = self.shard.database.execute(
+            "SELECT value FROM Cache WHERE key = ?", (key,)
+        )
         row: tuple[bytes] | None = found.fetchone()
         return row[0] if row else None
 
