@@ -136,25 +136,31 @@ def _most_s(failures: int) -> float:
     return min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2.0**exponent)
 
 
-def retrying(step: Callable[[], Step], *, stop: threading.Event, clock: Clock) -> Step:
-    """Take steps until one ends the walk, or `stop` is set; returns the last one."""
+class Retrying:
+    """Takes the steps of walks, each until one ends it; for all threads of a process.
 
-    def sleep(seconds: float) -> None:
-        clock.wait(stop, seconds)
+    One for all: tenacity's object holds on to itself, so one an item left twenty
+    objects an item behind until the collector came by.
+    """
 
-    loop = tenacity.Retrying(
-        retry=tenacity.retry_if_result(lambda taken: taken.again),
-        wait=lambda state: _last(state).wait_s,
-        stop=tenacity.stop_when_event_set(stop),
-        sleep=sleep,
-        retry_error_callback=lambda _: PENDING,
-    )
-    return loop(_unless(stop, step))
+    def __init__(self, stop: threading.Event, clock: Clock) -> None:
+        """`stop` ends every walk at its next step, and every wait between two."""
+        self._stop = stop
+        self._loop = tenacity.Retrying(
+            retry=tenacity.retry_if_result(lambda taken: taken.again),
+            wait=lambda state: _last(state).wait_s,
+            stop=tenacity.stop_when_event_set(stop),
+            sleep=lambda seconds: clock.wait(stop, seconds),
+            retry_error_callback=lambda _: PENDING,
+        )
 
+    def __call__(self, step: Callable[[], Step]) -> Step:
+        """Take steps until one ends the walk, or `stop` is set; the last one."""
+        return self._loop(self._unless_stopped, step)
 
-def _unless(stop: threading.Event, step: Callable[[], Step]) -> Callable[[], Step]:
-    # The loop asks for `stop` after a step; a wait that `stop` ended comes later.
-    return lambda: PENDING if stop.is_set() else step()
+    def _unless_stopped(self, step: Callable[[], Step]) -> Step:
+        # The loop asks for `stop` after a step; a wait that `stop` ended comes later.
+        return PENDING if self._stop.is_set() else step()
 
 
 def _last(state: tenacity.RetryCallState) -> Step:

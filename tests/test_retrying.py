@@ -1,5 +1,6 @@
 """When a request is tried again, how long that waits, and when it ends."""
 
+import gc
 import threading
 
 import pytest
@@ -12,11 +13,11 @@ from runner.records import Failure, FailureKind, OutcomeState, Verdict
 from runner.retrying import (
     PENDING,
     SCOPES,
+    Retrying,
     Step,
     backoff_s,
     decide_on_failure,
     decide_on_verdict,
-    retrying,
 )
 
 
@@ -83,7 +84,7 @@ def test_the_loop_ends_with_the_first_step_that_does(clock: FakeClock) -> None:
         ]
     )
 
-    last = retrying(lambda: next(steps), stop=threading.Event(), clock=clock)
+    last = Retrying(threading.Event(), clock)(lambda: next(steps))
 
     assert last.finish is OutcomeState.VALID
     assert clock.waits == [2.5, 0.0]
@@ -100,7 +101,7 @@ def test_a_stop_during_the_wait_ends_the_loop(clock: FakeClock) -> None:
 
     clock.on_wait = threading.Event.set
 
-    assert retrying(step, stop=stop, clock=clock) == PENDING
+    assert Retrying(stop, clock)(step) == PENDING
     assert len(taken) == 1
 
 
@@ -109,4 +110,44 @@ def test_a_stop_before_the_first_step_takes_none(clock: FakeClock) -> None:
     stop = threading.Event()
     stop.set()
 
-    assert retrying(lambda: Step(again=True), stop=stop, clock=clock) == PENDING
+    assert Retrying(stop, clock)(lambda: Step(again=True)) == PENDING
+
+
+def test_walks_of_many_threads_do_not_mix_in_one_loop(clock: FakeClock) -> None:
+    """Each gets its own last step, however their steps interleave."""
+    retrying = Retrying(threading.Event(), clock)
+    together = threading.Barrier(8, timeout=10)
+    ends: dict[int, Step] = {}
+
+    def walk(number: int) -> None:
+        steps = iter([Step(again=True), Step(again=True), Step(reason=str(number))])
+
+        def step() -> Step:
+            together.wait()
+            return next(steps)
+
+        ends[number] = retrying(step)
+
+    walks = [threading.Thread(target=walk, args=(number,)) for number in range(8)]
+    for one in walks:
+        one.start()
+    for one in walks:
+        one.join(10)
+
+    assert {number: step.reason for number, step in ends.items()} == {
+        number: str(number) for number in range(8)
+    }
+
+
+def test_a_walk_leaves_nothing_behind_for_the_collector(clock: FakeClock) -> None:
+    """Of a million items that would be a rising pile."""
+    retrying = Retrying(threading.Event(), clock)
+    retrying(lambda: Step(finish=OutcomeState.VALID))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            retrying(lambda: Step(finish=OutcomeState.VALID))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -39,6 +39,7 @@ from runner.limiter import Limiter
 from runner.pricing import PriceBook
 from runner.protocols import Channel, WorkerSettings
 from runner.records import JsonObject, Stop, StopKind
+from runner.retrying import Retrying
 from runner.task import Task, identity_digest, load_task
 from runner.worker.outbox import Outbox
 from runner.worker.walk import Tools, Walk
@@ -359,6 +360,7 @@ def _open_tools(
         clock=clock,
         pacing=config.pacing,
         stop=stop,
+        retrying=Retrying(stop, clock),
         stored_reply=stored_reply,
         flights={},
         others_wait=others_wait,

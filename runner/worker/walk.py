@@ -45,10 +45,10 @@ from runner.records import (
 )
 from runner.retrying import (
     PENDING,
+    Retrying,
     Step,
     decide_on_failure,
     decide_on_verdict,
-    retrying,
 )
 from runner.task import Task
 from runner.worker.meter import Meter
@@ -82,6 +82,7 @@ class Tools:
     pacing: Pacing
     stop: threading.Event
     """Set: start nothing new."""
+    retrying: Retrying
     stored_reply: Callable[[int, int, int], tuple[Attempt, bytes]]
     """Slot, item number, attempt → what is on disk of it."""
     flights: dict[tuple[int, int], float]
@@ -149,7 +150,7 @@ class Walk:
         return self._ask()
 
     def _ask(self) -> Step:
-        return retrying(self._step, stop=self._tools.stop, clock=self._tools.clock)
+        return self._tools.retrying(self._step)
 
     def _prepare(self) -> None:
         request = self._request

@@ -15,6 +15,7 @@ from runner.checkpoint.entries import Attempt, Outcome
 from runner.checkpoint.history import history_of
 from runner.config import Pacing
 from runner.records import AttemptState, FailureKind, OutcomeState, Reply
+from runner.retrying import Retrying
 from runner.worker.walk import Tools, Walk
 
 _ITEMS = (1, 2, 3)
@@ -104,6 +105,7 @@ class Disk(World):
     def walk_item(self, number: int) -> None:
         """From what is on disk to an outcome, or to death."""
         it: Any = self
+        stop = threading.Event()
         tools = Tools(
             run_id="run",
             slot=1,
@@ -114,7 +116,8 @@ class Disk(World):
             prices=it,
             clock=self.clock,
             pacing=Pacing(),
-            stop=threading.Event(),
+            stop=stop,
+            retrying=Retrying(stop, self.clock),
             stored_reply=self.stored_reply,
             flights={},
         )

@@ -25,6 +25,7 @@ from runner.records import (
     Request,
     Verdict,
 )
+from runner.retrying import Retrying
 from runner.worker.walk import Ending, Tools, Walk
 
 GOOD = (
@@ -191,6 +192,7 @@ class World:
             clock=self.clock,
             pacing=Pacing(**pacing),
             stop=self.stop,
+            retrying=Retrying(self.stop, self.clock),
             stored_reply=lambda *_: self.stored or (_raise(), b""),
             flights={},
         )
