@@ -2,7 +2,8 @@
 
 A bucket keeps one moment, `tat` (theoretical arrival time): each grant moves it
 on by what it costs, and nothing may go earlier than `tat` less the tolerance.
-It cannot save up: a bucket idle for an hour (SIGSTOP, suspend) holds one burst.
+It cannot save up: a bucket idle for an hour (SIGSTOP, suspend) holds one burst. Only
+what was charged too much comes back, a second of it at most.
 
 Floor: pure arithmetic in integer nanoseconds. Knows the window.
 """
@@ -14,11 +15,12 @@ from operator import attrgetter
 from runner.limiter.permits import Charge
 from runner.limiter.window import REACH_NS, RING_BYTES, SECOND_NS, WINDOW_NS, Window
 
-_LAYOUT = struct.Struct("<qqqqqqq")
+_LAYOUT = struct.Struct("<qqqqqqqq")
 _VALUES = attrgetter(
     "limit",
     "learned_ns",
     "tat_ns",
+    "credit_ns",
     "others",
     "others_ns",
     "claimed",
@@ -26,6 +28,7 @@ _VALUES = attrgetter(
 )
 BUCKET_BYTES = _LAYOUT.size + RING_BYTES
 _CLAIM_GRACE_NS = SECOND_NS
+_MOST_CREDIT_NS = SECOND_NS
 _LARGE_SHARE = 0.05
 """Of a limit: below, a gap for it turns up soon enough by itself."""
 _LEAST_SHARE = 0.05
@@ -92,6 +95,8 @@ class Bucket:
     """Per minute; 0: unknown, so everything passes and is only counted."""
     learned_ns: int = 0
     tat_ns: int = 0
+    credit_ns: int = 0
+    """Time that came back too late to move `tat`: the next grants cost less by it."""
     others: int = 0
     """What somebody else used up of the limit in the minute before `others_ns`."""
     others_ns: int = 0
@@ -121,7 +126,10 @@ class Bucket:
         """Take `amount` at its moment."""
         before_ns = self.tat_ns
         if spacing is not None:
-            self.tat_ns = max(before_ns, due_ns) + spacing.cost_ns(amount)
+            cost_ns = spacing.cost_ns(amount)
+            free_ns = min(self.credit_ns, cost_ns)
+            self.credit_ns -= free_ns
+            self.tat_ns = max(before_ns, due_ns) + cost_ns - free_ns
         self.window.add(amount, due_ns)
         if amount >= self.claimed:
             self.claimed = 0
@@ -170,9 +178,11 @@ class Bucket:
         """Return part of a charge; `at`: when it was granted, and now (ns)."""
         granted_ns, now_ns = at
         if spacing is not None:
-            self.tat_ns = max(
-                min(self.tat_ns, now_ns), self.tat_ns - spacing.cost_ns(amount)
-            )
+            cost_ns = spacing.cost_ns(amount)
+            back_ns = min(cost_ns, max(0, self.tat_ns - now_ns))
+            self.tat_ns -= back_ns
+            credit_ns = self.credit_ns + cost_ns - back_ns
+            self.credit_ns = min(_MOST_CREDIT_NS, credit_ns)
         self.window.add(-amount, granted_ns)
 
     def set_limit(self, limit: int, spacing: Spacing | None, now_ns: int) -> None:
@@ -187,6 +197,7 @@ class Bucket:
     def mend(self, now_ns: int) -> None:
         """Bound what a clock that ran ahead can have written."""
         self.tat_ns = min(self.tat_ns, now_ns + 2 * REACH_NS)
+        self.credit_ns = min(self.credit_ns, _MOST_CREDIT_NS)
         self.claimed_ns = min(self.claimed_ns, now_ns + 2 * REACH_NS)
         self.others_ns = min(self.others_ns, now_ns)
         self.window.mend(now_ns)

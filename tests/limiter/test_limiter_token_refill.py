@@ -19,7 +19,6 @@ from runner.limiter.pair import CellPair
 from runner.records import FailureKind, Usage
 
 LIMIT = 600_000
-OUTPUT_LIMIT = 300
 LATENCY_S = 1.0
 
 
@@ -96,6 +95,7 @@ class Night:
     folder: Path
     server: Server
     is_by_usage: bool
+    output_limit: int = 300
     admitted: int = 0
     refused: int = 0
 
@@ -120,8 +120,8 @@ class Night:
 
     def _ask(self) -> None:
         asked = min(5_000, int(150 * self._chance.lognormvariate(0, 1)))
-        said = int(OUTPUT_LIMIT * (0.05 + 0.9 * self._chance.random() ** 3))
-        tokens = max(OUTPUT_LIMIT, asked)
+        said = int(self.output_limit * (0.05 + 0.9 * self._chance.random() ** 3))
+        tokens = max(self.output_limit, asked)
         permit = granted(
             self.limiter,
             Want(number=1, tokens=tokens, worst_usd=None, input_tokens_estimate=asked),
@@ -163,13 +163,19 @@ def server(request: pytest.FixtureRequest) -> Server:
 
 
 @pytest.mark.parametrize("is_by_usage", [False, True])
+@pytest.mark.parametrize(("output_limit", "least"), [(300, 0.96), (3_000, 0.9)])
 def test_a_limit_of_tokens_is_used_and_nothing_is_refused(
-    tmp_path: Path, server: Server, *, is_by_usage: bool
+    tmp_path: Path,
+    server: Server,
+    output_limit: int,
+    least: float,
+    *,
+    is_by_usage: bool,
 ) -> None:
-    night = Night(tmp_path, server, is_by_usage)
+    night = Night(tmp_path, server, is_by_usage, output_limit)
     _, refused = night.tokens_in(120)
     tokens, more_refused = night.tokens_in(600)
-    assert tokens >= 0.96 * 10 * LIMIT
+    assert tokens >= least * 10 * LIMIT
     assert 0 == refused + more_refused
 
 

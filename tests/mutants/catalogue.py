@@ -578,6 +578,20 @@ MUTANTS = (
         "limiter",
     ),
     _one(
+        "tokens that come back late are lost",
+        "limiter/pacing.py",
+        "            self.credit_ns = min(_MOST_CREDIT_NS, credit_ns)\n",
+        "            self.credit_ns = 0\n",
+        "limiter",
+    ),
+    _one(
+        "one loop of retries an item",
+        "retrying.py",
+        "        return self._loop(self._unless_stopped, step)\n",
+        "        return self._loop.copy()(self._unless_stopped, step)\n",
+        "test_retrying.py",
+    ),
+    _one(
         "one that looked even and refused is trusted again",
         "limiter/refill.py",
         "            self.kind = Kind.REFUTED\n",
