@@ -145,6 +145,14 @@ ROSTER = {
             is_paced=False,
         ),
         Contestant(
+            name="bare-careful",
+            says="the same, one request a process until the first answer",
+            command=_script("bare_careful.py"),
+            requirements="store.txt",
+            package="openai",
+            is_paced=False,
+        ),
+        Contestant(
             name="async-batch-llm",
             says="its stream with its checkpoint",
             command=_script("async_batch.py"),

@@ -146,11 +146,15 @@ class Retrying:
     def __init__(self, stop: threading.Event, clock: Clock) -> None:
         """`stop` ends every walk at its next step, and every wait between two."""
         self._stop = stop
+
+        def sleep(seconds: float) -> None:
+            clock.wait(stop, seconds)
+
         self._loop = tenacity.Retrying(
             retry=tenacity.retry_if_result(lambda taken: taken.again),
             wait=lambda state: _last(state).wait_s,
             stop=tenacity.stop_when_event_set(stop),
-            sleep=lambda seconds: clock.wait(stop, seconds),
+            sleep=sleep,
             retry_error_callback=lambda _: PENDING,
         )
 

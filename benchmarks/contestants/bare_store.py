@@ -77,20 +77,25 @@ def ask(
     sdk: openai.OpenAI, task: Job, items: list[Item], answers: list[Item], store: Store
 ) -> None:
     """Take items until there are none."""
-    create = sdk.chat.completions.with_raw_response.create
     while True:
         try:
             item = items.pop()
         except IndexError:
             return
-        body = {"messages": messages(item), "max_tokens": task.output_tokens}
-        store.put_and_wait(f"a:{item['id']}", b"about to be sent")
-        raw = create(model=MODEL, messages=[], extra_body=body)
-        store.put_and_wait(f"a:{item['id']}", raw.http_response.content)
-        answer = raw.http_response.json()
-        text = answer["choices"][0]["message"]["content"]
-        store.put(f"o:{item['id']}", text.encode(), lambda: None)
-        answers.append({**item, "response": text})
+        answers.append({**item, "response": ask_one(sdk, task, item, store)})
+
+
+def ask_one(sdk: openai.OpenAI, task: Job, item: Item, store: Store) -> str:
+    """Have one item answered and recorded."""
+    create = sdk.chat.completions.with_raw_response.create
+    body = {"messages": messages(item), "max_tokens": task.output_tokens}
+    store.put_and_wait(f"a:{item['id']}", b"about to be sent")
+    raw = create(model=MODEL, messages=[], extra_body=body)
+    store.put_and_wait(f"a:{item['id']}", raw.http_response.content)
+    answer = raw.http_response.json()
+    text: str = answer["choices"][0]["message"]["content"]
+    store.put(f"o:{item['id']}", text.encode(), lambda: None)
+    return text
 
 
 def process(task: Job, part: int) -> None:
