@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import multiprocessing
 import os
 import socket
 import threading
@@ -259,6 +260,28 @@ def test_a_worker_that_cannot_be_started_has_died_and_the_next_one_may_live(
     engine.kill(1)
     listener.until(lambda: bool(listener.deaths))
     engine.close()
+
+
+@pytest.mark.parametrize("own", [None, "glibc.malloc.arena_max=3"])
+def test_threads_of_a_worker_keep_no_freed_memory_for_themselves(
+    settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch, own: str | None
+) -> None:
+    """Five hundred of them would hold tens of megabytes; nobody else is touched."""
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if own:
+        monkeypatch.setenv("GLIBC_TUNABLES", own)
+    engine = load("local")
+    listener = begun(engine, settings)
+    worker = next(c for c in multiprocessing.active_children() if c.name == "slot 1")
+    began_with = Path(f"/proc/{worker.pid}/environ").read_text()
+    engine.kill(1)
+    listener.until(lambda: bool(listener.deaths))
+    engine.close()
+
+    # The loader cuts the words apart in place.
+    wanted = "\0".join(filter(None, ["glibc.malloc.tcache_count=0", own]))
+    assert f"GLIBC_TUNABLES={wanted}\0" in began_with.replace(":", "\0")
+    assert os.environ.get("GLIBC_TUNABLES") == own
 
 
 def test_an_unknown_engine_is_named() -> None:
