@@ -71,11 +71,8 @@ class KeyState:
         """How requests must stand apart now; None: nothing is known."""
         at_most = self.cut.per_minute(now_ns)
         if self.requests.limit:
-            limit, is_even = (
-                self.requests.own_limit(now_ns),
-                self.request_refill.is_even,
-            )
-            spacing = request_spacing_of(limit, is_even=is_even)
+            limit = self.requests.own_limit(now_ns)
+            spacing = request_spacing_of(limit, is_even=self.request_refill.is_even)
             return spacing if at_most is None else spacing.slowed_to(at_most)
         if at_most is None:
             return None
