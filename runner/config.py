@@ -140,6 +140,13 @@ class RunConfig:
     output: Output
     engine: Annotated[str, OneOf(("local", "inline"))] = "local"
 
+    @property
+    def input_paths(self) -> tuple[Path, ...]:
+        """All files that are read for it."""
+        task = self.task
+        told = (task.prompt_path, task.task_path, task.schema_path)
+        return (self.items_path, *(path for path in told if path is not None))
+
     def to_json(self) -> JsonObject:
         """Plain JSON: paths and money as strings."""
         plain = _plain(self)

@@ -15,6 +15,7 @@ BUG = 1
 USAGE = 2
 SOME_NOT_VALID = 3
 STOPPED = 4
+STATE = 5
 INTERRUPTED = 130
 """128 + SIGINT, as shells count."""
 TERMINATED = 143
@@ -24,7 +25,7 @@ _BY_KIND = {
     StopKind.LIMIT: ALL_VALID,
     StopKind.INTERRUPTED: INTERRUPTED,
     StopKind.TERMINATED: TERMINATED,
-    StopKind.ITEMS: 5,
+    StopKind.ITEMS: STATE,
 }
 
 

@@ -383,6 +383,8 @@ class SlowItem:
     number: int
     attempt: int
     age_s: float
+    line: int | None = None
+    """Where it stands in the items file; `runner show RUN line:N` finds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

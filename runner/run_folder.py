@@ -15,6 +15,7 @@ LOG = "runner.log"
 STOP_REQUEST = "stop.request"
 LEDGER = "simulator-ledger.jsonl"
 LIMITS = "limits.cell"
+MANIFEST = "manifest.json"
 SUPERVISOR_SLOT = 0
 """The shard of outcomes that no worker wrote: poison, rejudged, removed."""
 

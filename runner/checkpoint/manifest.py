@@ -33,10 +33,9 @@ from runner.durable import (
 )
 from runner.errors import RunNotFound, StateDamaged, StateError, StateTooNew
 from runner.records import JsonObject, Totals
-from runner.run_folder import EXPORTS, INDEX, REJECTED
+from runner.run_folder import EXPORTS, INDEX, MANIFEST, REJECTED
 
 VERSION = 1
-MANIFEST = "manifest.json"
 _NAMED = re.compile(
     r"\.?(items\.(\w+\.)?index|rejected\.(\w+\.)?jsonl|asking-anew\.\w+\.json|held-back\.\w+\.json)"
     r"(\.\d+(-\w+)?\.tmp)?"

@@ -7,6 +7,7 @@ Floor: cli.
 """
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -18,10 +19,11 @@ import typer
 
 from runner.cli.app import app
 from runner.errors import RunnerError
-from runner.exit_codes import BUG, USAGE
+from runner.exit_codes import BUG, STATE, STOPPED, USAGE
 from runner.keys import redacted
 from runner.printable import printable, printable_lines
 
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _REPORT = "this is a bug of runner's: please report it, with the lines above"
 
 
@@ -39,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error)
     except typer.TyperException as error:
         return _refuse(error)
+    except OSError as error:
+        return _report(traceback.format_exc()) if _is_ours(error) else _deny(error)
     except Exception:  # noqa: BLE001 - a bug ends here, in words that help us mend it
         return _report(traceback.format_exc())
     finally:
@@ -57,6 +61,24 @@ def _fail(error: RunnerError) -> int:
     else:
         _say(f"runner: {printable(error)}")
     return error.exit_code
+
+
+def _is_ours(error: OSError) -> bool:
+    """Whether it says something about us, not about a file or the output."""
+    is_denied = error.errno in _DENIED and error.filename is not None
+    return not (is_denied or (error.errno == errno.ENOSPC and error.filename is None))
+
+
+def _deny(error: OSError) -> int:
+    if error.filename is None:
+        _say(f"runner: the output cannot be written: {error.strerror}")
+        return STOPPED
+    where = printable(os.fsdecode(error.filename))
+    _say(
+        f"runner: {where}: {error.strerror}: use the account that started the run,"
+        " or another --state-dir"
+    )
+    return STATE
 
 
 def _refuse(error: typer.TyperException) -> int:

@@ -18,7 +18,7 @@ from runner.display.wording import (
     usd,
 )
 from runner.printable import printable
-from runner.records import Pace, RunState, RunStatus
+from runner.records import Pace, RunState, RunStatus, SlowItem
 
 AT_WORK = (RunState.RUNNING, RunState.DRAINING)
 """States in which a process works on the run."""
@@ -134,8 +134,12 @@ def stopped_words(why: str) -> str:
 def slowest_words(status: RunStatus) -> str | None:
     """The oldest calls in flight, where they are worth a word."""
     slow = [item for item in status.slowest if item.age_s >= _SLOW_S]
-    words = (f"item {s.number} (attempt {s.attempt}) {duration(s.age_s)}" for s in slow)
-    return ", ".join(words) or None
+    return ", ".join(map(_slow_words, slow)) or None
+
+
+def _slow_words(item: SlowItem) -> str:
+    where = "a removed item" if item.line is None else f"line {item.line}"
+    return f"{where} (attempt {item.attempt}) {duration(item.age_s)}"
 
 
 def in_flight_words(status: RunStatus) -> str:

@@ -117,8 +117,7 @@ def _sessions(sessions: tuple[SessionSummary, ...]) -> Table:
 
 def _session_row(session: SessionSummary) -> tuple[str, ...]:
     per_minute = session.requests_per_minute
-    died = session.ended_unix_s is None
-    ended = "its process died" if died else session.stopped_because or "all done"
+    ended = _how_it_ended(session)
     return (
         str(session.session),
         moment(session.started_unix_s),
@@ -128,3 +127,10 @@ def _session_row(session: SessionSummary) -> tuple[str, ...]:
         usd(session.totals.cost_usd),
         shortened(printable(ended), _ENDED_COLUMNS),
     )
+
+
+def _how_it_ended(session: SessionSummary) -> str:
+    if session.ended_unix_s is not None:
+        return session.stopped_because or "all done"
+    # How long it took is known of one that noted its end, or that is still at work.
+    return "its process died" if session.duration_s is None else "at work"

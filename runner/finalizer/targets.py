@@ -9,12 +9,13 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runner.config import Output
 from runner.errors import OutputError
 from runner.records import JsonObject
+from runner.run_folder import MANIFEST
 
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -28,18 +29,19 @@ _OTHER_FILE = "name another file with --out"
 
 
 def check_targets(
-    output: Output, *, items_path: Path, written: Mapping[str, JsonObject]
+    output: Output, *, inputs: Sequence[Path], written: Mapping[str, JsonObject]
 ) -> None:
     """Refuse targets that must not or cannot be written; raises OutputError.
 
     Args:
         output: The three targets; `overwrite` allows files of somebody else.
-        items_path: Never a target, whatever its name there.
+        inputs: What the run reads: never a target, whatever its name there.
         written: What this run wrote before, as `written_now` gave it.
     """
     targets = _targets(output)
     for target in targets:
-        _refuse_items(target, items_path)
+        _refuse_inputs(target, inputs)
+        _refuse_state(target)
         _refuse_irregular(target)
         _refuse_unwritable_folder(target)
     _refuse_twins(targets)
@@ -49,7 +51,8 @@ def check_targets(
         if target.exists() and not _is_as_written(target, written.get(_key(target))):
             raise OutputError(
                 f"{target} exists, and is not as this run wrote it",
-                f"move it away, {_OTHER_FILE}, or replace it with --overwrite",
+                "move it away, or see --out and --overwrite of `runner start` and"
+                " `runner export`",
             )
 
 
@@ -62,12 +65,16 @@ def _targets(output: Output) -> tuple[Path, Path, Path]:
     return output.processed_path, output.failed_path, output.summary_path
 
 
-def _refuse_items(target: Path, items_path: Path) -> None:
+def _refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
     # By device and inode, so that symbolic and hard links are seen through.
-    if _is_same_file(target, items_path):
-        raise OutputError(
-            f"{target} is the items file itself ({items_path})", _OTHER_FILE
-        )
+    for path in inputs:
+        if _is_same_file(target, path):
+            raise OutputError(f"{target} is read by this run ({path})", _OTHER_FILE)
+
+
+def _refuse_state(target: Path) -> None:
+    if (target.parent / MANIFEST).exists():
+        raise OutputError(f"{target} is inside the state of a run", _OTHER_FILE)
 
 
 def _refuse_irregular(target: Path) -> None:

@@ -159,6 +159,9 @@ class HashedSource(io.RawIOBase):
         )
 
 
+_NOT_KEPT = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+
+
 def changed_while_read(path: Path) -> ItemFileError:
     """Say that somebody writes to the file at this moment."""
     return ItemFileError(
@@ -168,7 +171,8 @@ def changed_while_read(path: Path) -> ItemFileError:
 
 
 def _refuse_irregular(path: Path, mode: int) -> None:
-    if stat.S_ISREG(mode):
+    # A redirected /dev/stdin is a file, but there is none at its name tomorrow.
+    if stat.S_ISREG(mode) and not os.fspath(path).startswith(_NOT_KEPT):
         return
     if stat.S_ISDIR(mode):
         raise ItemFileError(

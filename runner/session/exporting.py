@@ -50,7 +50,7 @@ def export_run(
         )
     output = dataclasses.replace(output, overwrite=output.overwrite or overwrite)
     written = files_of_ours(run_folder)
-    check_targets(output, items_path=manifest.config.items_path, written=written)
+    check_targets(output, inputs=manifest.config.input_paths, written=written)
     status = read_status(run_folder)
     index = ItemIndex.open(run_folder / manifest.index)
     with contextlib.ExitStack() as opened:

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner.checkpoint.manifest import MANIFEST, Manifest
+from runner.checkpoint.manifest import Manifest
 from runner.errors import OutputError, RunExists, RunNotFound, StateDamaged, UsageError
 from runner.records import RunState
-from runner.run_folder import folder_of
+from runner.run_folder import MANIFEST, folder_of
 from runner.supervisor.heartbeat import read_status
 
 _NAME = re.compile(r"[^\W_][\w.\- ]{0,99}")
@@ -41,7 +41,13 @@ def refuse_known(state_dir: Path, name: str, items_path: Path) -> None:
             if folder.name == name:
                 raise
             continue  # somebody else's run: its own commands say what is wrong
-        if folder.name == name or manifest.config.items_path == items_path.absolute():
+        is_same = manifest.config.items_path == items_path.absolute()
+        if folder.name == name and not is_same:
+            raise RunExists(
+                f"there is a run {name} already, on {manifest.config.items_path}",
+                "give this one another --name",
+            )
+        if is_same:
             raise RunExists(_described(folder), _hint(folder))
 
 

@@ -109,7 +109,7 @@ def _admitted(
         name = free_name(state_dir, name)
     else:
         refuse_known(state_dir, name, config.items_path)
-    check_targets(config.output, items_path=config.items_path, written={})
+    check_targets(config.output, inputs=config.input_paths, written={})
     if not config.output.overwrite:
         refuse_shared_output(state_dir, config.output.processed_path)
     return name

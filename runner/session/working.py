@@ -211,7 +211,7 @@ def _updated(
     identity = identity_of(config)
     check_unchanged(manifest.identity, identity, accept=wishes.accept_changes)
     check_targets(
-        config.output, items_path=config.items_path, written=files_of_ours(run_folder)
+        config.output, inputs=config.input_paths, written=files_of_ours(run_folder)
     )
     changed = dataclasses.replace(manifest, config=config, identity=identity)
     if digest_of(config.items_path).sha256 != manifest.items_sha256:

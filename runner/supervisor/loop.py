@@ -36,7 +36,7 @@ from runner.supervisor.hurry import Hurry
 from runner.supervisor.opened import OpenRun
 from runner.supervisor.pulse import Pulse
 from runner.supervisor.signals import Signals
-from runner.supervisor.slot import Slot
+from runner.supervisor.slot import Slot, slowest_of
 from runner.supervisor.staffing import Staffing, allowed_per_s
 from runner.supervisor.stops import disk_stop, stop_by, stop_of
 from runner.supervisor.undertaker import Undertaker
@@ -127,7 +127,7 @@ class Supervisor:
             started_unix_s=self._run.started_unix_s,
             heartbeat_unix_s=self._clock.unix_s(),
             simulated=self._run.config.service.simulated,
-            slowest=self._slowest(),
+            slowest=slowest_of(self._slots.values(), self._run.index),
         )
 
     def totals_by_slot(self) -> dict[int, Totals]:
@@ -389,11 +389,6 @@ class Supervisor:
         if blocked_by and blocked_by != self._blocked_by:
             _log.warning("waits for %s", blocked_by)
         self._blocked_by = blocked_by
-
-    def _slowest(self) -> tuple[SlowItem, ...]:
-        everywhere = [item for slot in self._slots.values() for item in slot.slowest]
-        return tuple(sorted(everywhere, key=lambda item: -item.age_s)[:3])
-
 
 class WorkerBug(RunnerError):
     """A worker met a bug of ours; the message is its traceback."""

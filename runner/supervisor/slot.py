@@ -4,10 +4,13 @@ Floor: the run.
 """
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
+from runner.itemfile import ItemIndex
 from runner.records import SlowItem, Totals
 
+_SLOWEST_SHOWN = 3
 _AHEAD_S = 0.3
 """News and orders take two ticks of each side."""
 
@@ -81,3 +84,15 @@ class Slot:
 def held_by_none(totals: Totals) -> int:
     """Attempts open or lost: while no process is at work, nobody's any more."""
     return totals.open + totals.lost
+
+
+def slowest_of(slots: Iterable[Slot], index: ItemIndex) -> tuple[SlowItem, ...]:
+    """The oldest calls in flight of all workers, each with the line of its item."""
+    everywhere = [item for slot in slots for item in slot.slowest]
+    oldest = sorted(everywhere, key=lambda item: -item.age_s)[:_SLOWEST_SHOWN]
+    return tuple(replace(item, line=_line_of(item, index)) for item in oldest)
+
+
+def _line_of(item: SlowItem, index: ItemIndex) -> int | None:
+    row = index.row_of_number(item.number)
+    return None if row is None else index.line(row)

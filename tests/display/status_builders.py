@@ -45,7 +45,7 @@ def a_status(**changes: Any) -> RunStatus:
         eta_s=3_900.0,
         started_unix_s=STARTED_UNIX_S,
         heartbeat_unix_s=STARTED_UNIX_S + 60,
-        slowest=(SlowItem(number=4711, attempt=2, age_s=38.0),),
+        slowest=(SlowItem(number=4711, line=4712, attempt=2, age_s=38.0),),
     )
     return replace(status, **changes)
 

@@ -69,7 +69,7 @@ def test_the_live_view_has_all_that_matters_and_fits(columns: int) -> None:
         "$1.2346, at most $1.2546",
         "1 h 5 min",
         "the key's 1,000 requests a minute",
-        "item 4711 (attempt 2) 38 s",
+        "line 4712 (attempt 2) 38 s",
     ):
         assert words in shown
     assert max(map(len, shown.splitlines())) <= columns

@@ -35,7 +35,7 @@ def test_a_running_run_says_how_far_how_fast_how_much_and_how_long() -> None:
         "$1.2346, at most $1.2546",
         "812 requests/min of 1,000, 120,400 tokens/min of 200,000",
         "32 requests",
-        "item 4711 (attempt 2) 38 s",
+        "line 4712 (attempt 2) 38 s",
         "1 h 5 min",
     ):
         assert words in shown

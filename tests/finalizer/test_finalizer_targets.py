@@ -30,7 +30,7 @@ def refusal(
 ) -> str:
     """What the person at the terminal reads."""
     with pytest.raises(OutputError) as caught:
-        check_targets(output, items_path=items, written=written or {})
+        check_targets(output, inputs=(items,), written=written or {})
     assert caught.value.hint
     return str(caught.value)
 
@@ -43,7 +43,7 @@ def out(items: Path, processed: Path) -> Output:
 def test_new_files_in_a_good_folder_are_fine_and_nothing_is_left_there(
     items: Path,
 ) -> None:
-    check_targets(default_output(items), items_path=items, written={})
+    check_targets(default_output(items), inputs=(items,), written={})
     assert list(items.parent.iterdir()) == [items]
 
 
@@ -55,7 +55,17 @@ def test_the_items_file_is_never_a_target(items: Path, tmp_path: Path) -> None:
     same.symlink_to(tmp_path, target_is_directory=True)
     for target in (items, soft, hard, same / "items.jsonl", tmp_path / "./items.jsonl"):
         output = replace(out(items, target), overwrite=True)
-        assert "is the items file itself" in refusal(output, items)
+        assert "is read by this run" in refusal(output, items)
+
+
+def test_no_file_of_a_run_is_a_target(items: Path, tmp_path: Path) -> None:
+    """Overwriting a manifest would put all answers out of reach."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "manifest.json").touch()
+    for name in ("manifest.json", "anything.jsonl"):
+        output = replace(out(items, run / name), overwrite=True)
+        assert "is inside the state of a run" in refusal(output, items)
 
 
 @pytest.mark.parametrize("name", ["failed_path", "summary_path"])
@@ -143,7 +153,7 @@ def test_a_file_of_somebody_else_is_not_overwritten(items: Path) -> None:
     assert "items_summary.json exists" in found
     assert "--overwrite" in found
     overwriting = replace(output, overwrite=True)
-    check_targets(overwriting, items_path=items, written={})
+    check_targets(overwriting, inputs=(items,), written={})
     assert output.summary_path.read_bytes() == b"mine"
 
 
@@ -156,14 +166,14 @@ def test_our_own_files_are_replaced_as_long_as_nobody_changed_them(
     night.export()
     output, items = night.config.output, night.items_path
     written = written_now(output)
-    check_targets(output, items_path=items, written=written)
+    check_targets(output, inputs=(items,), written=written)
     os.utime(output.processed_path, ns=(1, 1))
-    check_targets(output, items_path=items, written=written)
+    check_targets(output, inputs=(items,), written=written)
     changed = night.processed.replace(b"true", b"TRUE")
     output.processed_path.write_bytes(changed)
     assert "not as this run wrote it" in refusal(output, items, written)
     output.processed_path.unlink()
-    check_targets(output, items_path=items, written=written)
+    check_targets(output, inputs=(items,), written=written)
 
 
 def test_our_own_files_are_known_by_any_spelling_of_their_folder(
@@ -174,10 +184,10 @@ def test_our_own_files_are_known_by_any_spelling_of_their_folder(
     written = written_now(night.config.output)
     monkeypatch.chdir(tmp_path)
     relative = default_output(Path("items.jsonl"))
-    check_targets(relative, items_path=night.items_path, written=written)
+    check_targets(relative, inputs=(night.items_path,), written=written)
     (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
     linked = default_output(tmp_path / "link" / "items.jsonl")
-    check_targets(linked, items_path=night.items_path, written=written)
+    check_targets(linked, inputs=(night.items_path,), written=written)
 
 
 def test_files_that_vanished_after_the_export_are_an_error_that_names_them(

@@ -182,6 +182,6 @@ def test_a_run_that_appears_at_the_last_moment_is_not_overwritten(
 
     monkeypatch.setattr(starting, "moved", restored_first)
     config = stage.config()
-    with pytest.raises(RunExists, match="holds 0 of 2"):
+    with pytest.raises(RunExists, match="there is a run items already, on"):
         Run.start(config, state_dir=stage.state_dir)
     assert ["items"] == names_in(stage)
