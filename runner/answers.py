@@ -82,7 +82,9 @@ def _counted(usage: JsonObject) -> Usage:
         raise ValueError("no input tokens")
     output = _count(usage, "completion_tokens", "output_tokens")
     if output is None:
-        output = max(0, total - asked) if total is not None else 0
+        if total is None:
+            raise ValueError("no output tokens")
+        output = max(0, total - asked)
     cached = _detail(usage, ("prompt", "input"), "cached_tokens")
     reasoning = _detail(usage, ("completion", "output"), "reasoning_tokens")
     if reasoning and total == asked + output + reasoning:

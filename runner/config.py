@@ -18,7 +18,7 @@ from runner.records import Endpoint, JsonObject
 MOST_USD = Decimal(10**9)
 _DAY_S = 86_400
 PER_MINUTE = Within("a whole number", 1, 10**9)
-WORKERS = Within("a whole number", 1, 1024)
+WORKERS = Within("a whole number", 1, 512)
 THREADS = Within("a whole number", 1, 4096)
 TRIES = Within("a whole number", 1, 1000)
 ITEMS = Within("a whole number", 1, 10**12)

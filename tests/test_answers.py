@@ -190,7 +190,7 @@ def test_any_other_endpoint_gives_the_whole_body() -> None:
         (None, None),
         ({}, None),
         ([1], None),
-        ({"prompt_tokens": 5}, Usage(input_tokens=5)),
+        ({"prompt_tokens": 5}, None),
         ({"prompt_tokens": 5, "total_tokens": 5}, Usage(input_tokens=5)),
         (
             {"prompt_tokens": 5, "total_tokens": 9},
@@ -230,16 +230,24 @@ def test_any_other_endpoint_gives_the_whole_body() -> None:
         ),
         # More cached than asked: all of it was cached.
         (
-            {"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9}},
+            {
+                "prompt_tokens": 5,
+                "total_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 9},
+            },
             Usage(input_tokens=5, cached_input_tokens=5),
         ),
         # Details may be null, or hold nulls.
         (
-            {"prompt_tokens": 5, "prompt_tokens_details": None},
+            {"prompt_tokens": 5, "total_tokens": 5, "prompt_tokens_details": None},
             Usage(input_tokens=5),
         ),
         (
-            {"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": None}},
+            {
+                "prompt_tokens": 5,
+                "total_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": None},
+            },
             Usage(input_tokens=5),
         ),
         # xAI counts reasoning beside the completion; it is billed all the same.
@@ -260,7 +268,14 @@ def test_any_other_endpoint_gives_the_whole_body() -> None:
         ({"prompt_tokens": float("inf")}, None),
         ({"prompt_tokens": 10**30}, None),
         ({"prompt_tokens": 5, "completion_tokens": "many"}, None),
-        ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": -1}}, None),
+        (
+            {
+                "prompt_tokens": 5,
+                "total_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": -1},
+            },
+            None,
+        ),
     ],
 )
 def test_usage_is_counts_or_unknown(usage: Any, expected: Usage | None) -> None:

@@ -26,7 +26,7 @@ ASK: dict[str, Any] = {"prompt": "{{text}}", "model": "m", "scenario": "latency=
         ({"rpm": "60"}, "rpm wants a whole number, got '60' (str)"),
         ({"rpm": 0}, "rpm wants a whole number from 1 to 1,000,000,000, got 0 (int)"),
         ({"tpm": True}, "tpm wants a whole number, got True (bool)"),
-        ({"workers": 2.0}, "workers wants a whole number from 1 to 1,024"),
+        ({"workers": 2.0}, "workers wants a whole number from 1 to 512"),
         ({"timeout_s": float("nan")}, "timeout_s wants seconds from 1 to 86,400"),
         ({"max_cost_usd": -1}, "max_cost_usd wants an amount of US dollars above 0"),
         ({"max_cost_usd": "5"}, "max_cost_usd wants an amount of US dollars"),

@@ -147,11 +147,17 @@ class Committer:
                 store.set(TOTALS_KEY, _sealed_totals(totals))
         except Exception as cause:  # noqa: BLE001 - a bug must not leave them waiting
             return StoreError(
-                f"cannot write the checkpoint in {self._folder}: {cause}",
+                f"cannot write the checkpoint in {self._folder}: {words_of(cause)}",
                 "make room, or mend the disk, then `runner resume`",
             )
         self._totals = totals
         return None
+
+
+def words_of(cause: Exception) -> str:
+    """What went wrong; diskcache's Timeout, which stands for much, says nothing."""
+    root = cause.__cause__ or cause.__context__
+    return str(cause) or str(root or "") or type(cause).__name__
 
 
 def _is_new(store: Any, write: Write) -> bool:

@@ -51,7 +51,11 @@ class RunLock:
             raise RunLocked(
                 _held_by(run_folder), f"runner status {name}, or runner stop {name}"
             )
-        self._write_owner(started_unix_s)
+        try:
+            self._write_owner(started_unix_s)
+        except OSError:
+            os.close(self._descriptor)  # or this process could never try again
+            raise
 
     def wait_for_orphans(self, run_folder: Path) -> None:
         """RunLocked while workers of a dead supervisor are still recording."""
@@ -68,8 +72,10 @@ class RunLock:
 
     def release(self) -> None:
         """Give the run free."""
-        os.ftruncate(self._descriptor, 0)  # nobody holds it
-        os.close(self._descriptor)
+        try:
+            os.ftruncate(self._descriptor, 0)  # nobody holds it
+        finally:
+            os.close(self._descriptor)
 
     def _write_owner(self, started_unix_s: float) -> None:
         owner = Owner(

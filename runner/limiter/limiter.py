@@ -265,8 +265,7 @@ class Limiter:
         def ask(
             key: KeyState, run: RunState, now_ns: int
         ) -> tuple[Permit | Blocked | Refusal, bool]:
-            is_changed = bool(self._unsettled)
-            self._settle_all(key, run, now_ns)
+            is_changed = self._settle_all(key, run, now_ns)
             self._check_dollars(run)
             decision = admit(key, run, asked, now_ns)
             is_noted = not isinstance(decision, Blocked) or decision.is_noted
@@ -363,8 +362,12 @@ class Limiter:
         self._unsettled.append(settle)
         self._cells.change(self._settle_all, stop, _SETTLE_PATIENCE_S)
 
-    def _settle_all(self, key: KeyState, run: RunState, now_ns: int) -> None:
+    def _settle_all(self, key: KeyState, run: RunState, now_ns: int) -> bool:
+        """Settle what waits for it; whether anything did: other threads add to it."""
+        is_changed = False
         while self._unsettled:
             self._unsettled.popleft()(key, run, now_ns)
+            is_changed = True
         # Nobody waits for an answer, and none is needed to tell how things are.
         self._is_calm = settling.is_calm(key, run, now_ns)
+        return is_changed

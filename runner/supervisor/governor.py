@@ -38,8 +38,16 @@ and the rate is not reached."""
 _KEPT_UP = 0.8
 _BUSY_SHARE = 0.8
 _REFUSED_SHARE = 0.1
-_FEWEST_REFUSALS = 3
+_FEWEST_REFUSED_OF = 20
+"""Calls that the share is one of, at least: three bad ones in a row are chance."""
+_BY_CHANCE = 2.0
+"""Standard deviations above that share: lasting half of it must never add up to it."""
 _BACK_OFF = 0.7
+_FELL_FAR, _FELL_TOO = 0.5, 0.75
+"""Half the callers get less than three quarters of the answers, and as many of them
+are refused: then it was not for our sake, and fewer callers only cost answers."""
+_UNMOVED_S = 600.0
+"""So long what is refused is taken as it comes."""
 _SLOWER = 1.5
 _FIRST_HOLD_S, _LONGEST_HOLD_S = 15.0, 300.0
 _SHORTEST_WINDOW_S, _LONGEST_WINDOW_S = 1.0, 60.0
@@ -103,6 +111,17 @@ class _Window:
     def per_s(self, now_s: float) -> float:
         return self.finished / (now_s - self.began_s)
 
+    def good_per_s(self, now_s: float) -> float:
+        return (self.finished - self.refused) / max(now_s - self.began_s, 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fall:
+    """Where callers were first taken away, and what was answered there."""
+
+    target: int
+    good_per_s: float
+
 
 @dataclass(frozen=True, slots=True)
 class _Level:
@@ -130,6 +149,9 @@ class Governor:
         self._goes_up = True
         self._held_s: float | None = None
         """Latency while this concurrency is held."""
+        self._fall: _Fall | None = None
+        """None: none have been since it last became more."""
+        self._unmoved_until_s = now_s
         self._step = _CLIMB
         self._hold_s = _FIRST_HOLD_S
         self._held_until_s = self._settled_s = self._seen_s = now_s
@@ -293,12 +315,22 @@ class Governor:
 
     def _is_refused(self, seen: Seen) -> bool:
         window = self._window
-        if window.refused < _FEWEST_REFUSALS or seen.now_s < self._settled_s:
+        if seen.now_s < max(self._settled_s, self._unmoved_until_s):
             return False
         # A few finish sooner than all others: hold them against all.
-        return window.refused >= _REFUSED_SHARE * max(window.finished, self.target / 2)
+        calls = max(window.finished, self.target / 2, _FEWEST_REFUSED_OF)
+        spread = math.sqrt(_REFUSED_SHARE * (1 - _REFUSED_SHARE) * calls)
+        return window.refused >= _REFUSED_SHARE * calls + _BY_CHANCE * spread
 
     def _back_off(self, seen: Seen) -> None:
+        good_per_s = self._window.good_per_s(seen.now_s)
+        self._fall = fall = self._fall or _Fall(self.target, good_per_s)
+        is_far = self.target <= _FELL_FAR * fall.target
+        if is_far and good_per_s < _FELL_TOO * fall.good_per_s:
+            self._unmoved_until_s = seen.now_s + _UNMOVED_S
+            self._set(fall.target)
+            self._settle(seen, self._window.latency_s)
+            return
         self._step = _PROBE
         self._goes_up = True
         self._set(math.floor(self.target * _BACK_OFF))
@@ -316,6 +348,8 @@ class Governor:
         self._settled_s = seen.now_s + max(_SHORTEST_WINDOW_S / 2, latency_s)
 
     def _set(self, target: int) -> None:
+        if target > self.target:
+            self._fall = None
         self.target = max(1, min(target, self._most))
 
 

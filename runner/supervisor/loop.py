@@ -269,7 +269,9 @@ class Supervisor:
             self._staff()
         workers = self._workers()
         for place, slot in enumerate(workers):
-            self._handout.allow(slot, self._staffing.share(place, len(workers)))
+            holds = bool(slot.assigned)
+            share = self._staffing.share(place, len(workers), holds_items=holds)
+            self._handout.allow(slot, share)
 
     def _workers(self) -> list[Slot]:
         """Those that can be given items."""
@@ -389,6 +391,7 @@ class Supervisor:
         if blocked_by and blocked_by != self._blocked_by:
             _log.warning("waits for %s", blocked_by)
         self._blocked_by = blocked_by
+
 
 class WorkerBug(RunnerError):
     """A worker met a bug of ours; the message is its traceback."""

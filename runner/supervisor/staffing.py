@@ -102,12 +102,16 @@ class Staffing:
         """Callers that a worker may ever have."""
         return self._concurrency.threads
 
-    def share(self, place: int, workers: int) -> int:
-        """Callers of the worker in that place (from 0) of so many."""
+    def share(self, place: int, workers: int, *, holds_items: bool = False) -> int:
+        """Callers of the worker in that place (from 0) of so many.
+
+        One at least where it `holds_items`: without any they would never end.
+        """
         if self._governor is None:
             return self._concurrency.threads
         even, more = divmod(self.target, workers)
-        return min(self._concurrency.threads, even + (place < more))
+        share = max(even + (place < more), int(holds_items))
+        return min(self._concurrency.threads, share)
 
 
 def allowed_per_s(pace: Pace, totals: Totals) -> float | None:

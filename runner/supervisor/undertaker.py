@@ -111,8 +111,13 @@ class Undertaker:
             if is_sudden:
                 self._suspect(slot, reader)
             for row in sorted(slot.assigned):
-                if self._is_settled(slot, row, reader, death):
+                if self._is_settled(slot, row, reader):
                     finish(slot, row)
+                elif is_sudden and self._blame.is_convicted(row):
+                    self._fail(row, death)
+                    finish(slot, row)
+                else:
+                    self._hand_on(row, is_sudden=is_sudden)
         finally:
             reader.close()
         self._unsettled[slot.number] = slot.totals.committed_usd
@@ -145,23 +150,21 @@ class Undertaker:
     def _is_quarantine(self, slot: Slot) -> bool:
         return slot.number > self._run.concurrency.workers
 
-    def _is_settled(
-        self, slot: Slot, row: int, reader: ShardReader, death: Died
-    ) -> bool:
-        """Whether the item has its outcome; else it waits for another worker."""
+    def _is_settled(self, slot: Slot, row: int, reader: ShardReader) -> bool:
+        """Whether the item has its outcome; else it is no longer this worker's."""
         number = self._run.index.ref(row).number
         if self._run.is_finished_by(number, reader.outcome(number)):
             return True
         slot.assigned.discard(row)
-        if self._blame.is_convicted(row):
-            self._fail(row, death)
-            return True
-        if self._blame.is_to_set_aside(row, len(self.suspects)):
+        return False
+
+    def _hand_on(self, row: int, *, is_sudden: bool) -> None:
+        """To whoever is free, or, if it may have killed, to be asked alone."""
+        if is_sudden and self._blame.is_to_set_aside(row, len(self.suspects)):
             self._run.backlog.set_aside(row)
             self.suspects.append(row)
         else:
             self._run.backlog.give_back(row)
-        return False
 
     def _fail(self, row: int, death: Died) -> None:
         """Record a poison item; it takes no more workers with it."""

@@ -1,6 +1,7 @@
 """One worker: what happens inside a slot.
 
-    main    opens tools, runs threads, listens     walk    one item: the heart
+    main    runs threads, listens, reports         opening what it opens first
+    walk    one item: the heart                    result  what is exported of it
     outbox  what the supervisor is told            wants   what is asked of the limiter
     meter   how busy it is, how fast it is answered
 

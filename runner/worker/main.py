@@ -10,20 +10,14 @@ Floor: the work. Knows the doors and rules, not which engine runs it.
 import collections
 import contextlib
 import dataclasses
-import functools
 import heapq
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from runner.checkpoint.entries import Attempt
 from runner.checkpoint.history import History
 from runner.checkpoint.locks import Presence
-from runner.checkpoint.manifest import Manifest
-from runner.checkpoint.reading import ShardReader
 from runner.checkpoint.rescue import BYTES_A_THREAD
-from runner.checkpoint.shard import Shard
-from runner.client import Client, ClientSettings
 from runner.clock import Clock, SystemClock
 from runner.durable import blaming_the_disk
 from runner.errors import (
@@ -33,17 +27,11 @@ from runner.errors import (
     StoreError,
     TaskError,
 )
-from runner.itemfile import ItemIndex, ItemReader
-from runner.keys import redacted
-from runner.limiter import Limiter
-from runner.pricing import PriceBook
 from runner.protocols import Channel, WorkerSettings
 from runner.records import JsonObject, Stop, StopKind
-from runner.retrying import Retrying
-from runner.task import Task, identity_digest, load_task
+from runner.worker.opening import no_thread, open_items, open_tools
 from runner.worker.outbox import Outbox
-from runner.worker.walk import Tools, Walk
-from runner.worker.wants import ceilings_of, place_of
+from runner.worker.walk import Walk
 
 _TICK_S = 0.05
 _SLOWEST_SHOWN = 3
@@ -67,7 +55,7 @@ def work(
             # Only now: a supervisor that dies later leaves a lock that is held. One
             # that died before may have a successor, whose shards these are by now.
             orders = channel.receive(0.0)
-            if orders is not None:
+            if orders is not None and not _is_over(orders):
                 worker = Worker(settings, api_key, channel, opened, SystemClock())
                 worker.run(abandon, orders)
     except RunnerError as error:
@@ -77,6 +65,14 @@ def work(
         channel.send({"is": "crash", "traceback": traceback.format_exc()})
         raise
     channel.send({"is": "bye"})
+
+
+def _is_over(orders: list[JsonObject]) -> bool:
+    """Whether the session ended while we started.
+
+    Then its supervisor may be dead as well: what it last said is read before the end.
+    """
+    return any(order["do"] in ("drain", "abandon") for order in orders)
 
 
 class Worker:
@@ -101,8 +97,8 @@ class Worker:
         self._idle = 0
         self._next_tick_s = 0.0
         self._stop = threading.Event()
-        self._items = _open_items(settings, opened)
-        self._tools = _open_tools(
+        self._items = open_items(settings, opened)
+        self._tools = open_tools(
             settings, api_key, clock, self._stop, opened, lambda: bool(self._queue)
         )
         self._outbox = Outbox(self._tools.shard, self._stop, self._tools.meter)
@@ -168,13 +164,15 @@ class Worker:
     def _return(self, most: int) -> None:
         """Give back what others could begin sooner; never what has been begun."""
         rows: list[int] = []
+        begun: list[tuple[int, History | Walk]] = []
         with self._queued:
             while len(rows) < most and self._queue:
-                row, begun = self._queue.pop()
-                if isinstance(begun, Walk):
-                    self._queue.append((row, begun))
-                    break
-                rows.append(row)
+                last = self._queue.pop()
+                if isinstance(last[1], Walk):
+                    begun.append(last)
+                else:
+                    rows.append(last[0])
+            self._queue.extend(reversed(begun))
         self._outbox.give_back(rows)
 
     def _grow(self) -> None:
@@ -194,7 +192,7 @@ class Worker:
         """The system gives no more threads (RLIMIT_NPROC, memory)."""
         self._threads_most = len(self._threads)
         if not self._threads:
-            self._outbox.stop(_no_thread(error))
+            self._outbox.stop(_stop_of(no_thread(error)))
             return
         self._outbox.note(
             f"goes on with {self._threads_most} threads: {error} (`ulimit -u`, memory)"
@@ -291,102 +289,6 @@ class Worker:
 
     def _walk(self, row: int, history: History) -> Walk:
         return Walk(self._items.read(row), history, self._tools)
-
-
-def _open_items(settings: WorkerSettings, opened: contextlib.ExitStack) -> ItemReader:
-    manifest = Manifest.load(settings.run_folder)
-    index = ItemIndex.open(settings.run_folder / manifest.index)
-    config = settings.config
-    items = ItemReader(config.items_path, index, config.id_field)
-    opened.callback(items.close)
-    return items
-
-
-def _open_tools(
-    settings: WorkerSettings,
-    api_key: str,
-    clock: Clock,
-    stop: threading.Event,
-    opened: contextlib.ExitStack,
-    others_wait: Callable[[], bool],
-) -> Tools:
-    config = settings.config
-    try:
-        shard = Shard(
-            settings.run_folder,
-            settings.slot,
-            rescue_bytes=settings.allowed * BYTES_A_THREAD,
-        )
-    except RuntimeError as error:  # its committer's thread could not be started
-        stop_now = _no_thread(error)
-        raise RunnerError(stop_now.message, stop_now.hint) from error
-    opened.callback(shard.close)
-    limiter = Limiter(
-        place_of(settings.run_folder, settings.key_cell, settings.slot),
-        ceilings_of(config.pacing),
-        clock,
-    )
-    opened.callback(limiter.close)
-    client = Client(
-        ClientSettings(
-            base_url=config.service.base_url,
-            organization=config.service.organization,
-            project=config.service.project,
-            timeout_s=config.pacing.timeout_s,
-            connections=settings.threads,
-            run=settings.run_id,
-        ),
-        api_key,
-        clock,
-    )
-    opened.callback(client.close)
-
-    def stored_reply(slot: int, number: int, attempt: int) -> tuple[Attempt, bytes]:
-        reader = ShardReader(settings.run_folder, slot, live=True)
-        with contextlib.closing(reader):
-            found = reader.attempt(number, attempt)
-        if found is None:
-            raise StoreError(f"attempt {attempt} of item {number} is not on disk")
-        return found
-
-    return Tools(
-        run_id=settings.run_id,
-        slot=settings.slot,
-        task=_unchanged_task(settings),
-        limiter=limiter,
-        shard=shard,
-        client=client,
-        prices=PriceBook.for_service(config.service),
-        clock=clock,
-        pacing=config.pacing,
-        stop=stop,
-        retrying=Retrying(stop, clock),
-        stored_reply=stored_reply,
-        flights={},
-        others_wait=others_wait,
-        without_key=functools.partial(redacted, key=api_key),
-    )
-
-
-def _unchanged_task(settings: WorkerSettings) -> Task:
-    """The task; TaskError if its files are not those the session began with."""
-    spec = settings.config.task
-    if identity_digest(spec) != settings.task_digest:
-        raise TaskError(
-            "the task changed while the run was using it",
-            "put it back, or go on with --accept-changes",
-        )
-    return load_task(spec, settings.config.items_path)
-
-
-def _no_thread(error: RuntimeError) -> Stop:
-    """Why a worker without a single calling thread ends, and what to do."""
-    return Stop(
-        kind=StopKind.WORKERS,
-        message=f"a worker gets no thread from this system: {error}",
-        hint="raise `ulimit -u` or use fewer --workers and --threads, then"
-        " `runner resume`",
-    )
 
 
 def _stop_of(error: RunnerError) -> Stop:

@@ -1,15 +1,18 @@
 """What is called recorded is on disk, whole, and counted in the same moment."""
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import diskcache
 import pytest
 from checkpoint_builders import answered, begun, outcome
 from failing_store import FULL, FailingStore, fail_with, failing
 
 from runner.checkpoint import committer
+from runner.checkpoint.committer import words_of
 from runner.checkpoint.entries import TOTALS_KEY
 from runner.checkpoint.shard import Shard, create_shard
 from runner.errors import StoreError
@@ -34,6 +37,14 @@ def test_an_outcome_is_told_once_and_only_as_what_became_of_it(
         shard.close()
 
     assert [type(error) for error in told] == [StoreError]
+
+
+def test_a_failure_without_words_is_told_by_what_caused_it() -> None:
+    """Diskcache makes a Timeout of whatever goes wrong when a transaction begins."""
+    timeout = diskcache.Timeout()
+    timeout.__cause__ = sqlite3.OperationalError(FULL)
+    assert FULL == words_of(timeout)
+    assert "Timeout" == words_of(diskcache.Timeout())
 
 
 def test_after_one_failed_commit_nothing_more_is_begun(

@@ -1,5 +1,6 @@
 """One runner a run: two never both send, and nobody reads while others record."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -19,6 +20,21 @@ def test_a_second_runner_of_a_run_is_refused(tmp_path: Path) -> None:
 
     first.release()
     RunLock(tmp_path, 3.0).release()
+
+
+def test_a_disk_without_room_for_the_owner_does_not_keep_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same process tries again once there is room."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="No space left"):
+            RunLock(tmp_path, 1.0)
+    RunLock(tmp_path, 2.0).release()
 
 
 def test_looking_at_a_lock_file_does_not_give_the_lock_away(tmp_path: Path) -> None:

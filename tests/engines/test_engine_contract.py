@@ -309,25 +309,28 @@ def test_messages_survive_any_cutting_of_the_stream(size: int) -> None:
 class HungUp:
     """The pipe of a worker whose supervisor died while the worker was starting."""
 
-    def __init__(self) -> None:
+    def __init__(self, *last_words: JsonObject) -> None:
         self.sent: list[JsonObject] = []
+        self._left = list(last_words)
 
     def receive(self, _timeout_s: float) -> list[JsonObject] | None:
-        """Nobody is there."""
-        return None
+        """What it said last, and then nobody is there."""
+        words, self._left = self._left, []
+        return words or None
 
     def send(self, message: JsonObject) -> None:
         """Nobody hears it."""
         self.sent.append(message)
 
 
+@pytest.mark.parametrize("last_words", [[], [{"do": "drain"}], [{"do": "abandon"}]])
 def test_a_worker_that_starts_after_its_supervisor_died_leaves_everything_alone(
-    settings: WorkerSettings,
+    settings: WorkerSettings, last_words: list[JsonObject]
 ) -> None:
     """A second session may be at work in its slot by then."""
     shard = shard_folder(settings.run_folder, settings.slot)
     RescueFile(shard, 4096)
-    channel = HungUp()
+    channel = HungUp(*last_words)
 
     worker.work(settings, "sk-test", channel, abandon=threading.Event())
 
@@ -350,6 +353,15 @@ def test_a_worker_has_as_many_calls_under_way_as_it_is_allowed(
 
     assert sum(load["finished"] for load in loads) == 6  # type: ignore[index]  # JSON
     assert all(load["under_way"] <= 3 for load in loads)  # type: ignore[index]  # JSON
+
+
+def test_a_worker_without_callers_has_a_place_for_replies_all_the_same(
+    engine: Engine, settings: WorkerSettings
+) -> None:
+    """It may get callers later, and a full disk."""
+    begun(engine, dataclasses.replace(settings, allowed=0))
+    shard = shard_folder(settings.run_folder, settings.slot)
+    assert (shard / RESCUE).stat().st_size > 0
 
 
 def test_a_worker_gives_back_what_it_has_not_begun(

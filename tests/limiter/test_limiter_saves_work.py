@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from limiter_fakes import FakeClock, failure, granted, limiter_in, place_in, want
@@ -31,6 +32,27 @@ def test_an_answer_is_settled_with_the_next_request(tmp_path: Path) -> None:
     assert 1 == under_way(tmp_path, clock)
     granted(limiter)
     assert 1 == under_way(tmp_path, clock)
+
+
+def test_an_answer_that_comes_while_another_thread_is_refused_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worst moment: a no that notes nothing is about to store nothing."""
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock, ceilings=RunCeilings(rpm=1))
+    limiter.answered(granted(limiter), {}, None, None)
+    flying = granted(limiter)
+    settle_all = limiter._settle_all
+
+    def just_before(*states: Any) -> bool:
+        limiter.answered(flying, {}, None, None)
+        return settle_all(*states)
+
+    with monkeypatch.context() as other_thread:
+        other_thread.setattr(limiter, "_settle_all", just_before)
+        other_thread.setattr(limiter, "_await_news", lambda *_: True)
+        assert not isinstance(limiter.reserve(want(2), threading.Event()), Permit)
+    assert 0 == under_way(tmp_path, clock)
 
 
 def test_an_answer_that_no_request_follows_is_settled_by_a_tick(tmp_path: Path) -> None:

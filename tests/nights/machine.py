@@ -25,6 +25,7 @@ import runner.session.working
 import runner.supervisor.opened
 import runner.supervisor.signals
 import runner.worker.main
+import runner.worker.opening
 import runner.worker.outbox
 from nights.disk import Disk, Reading, Store
 from nights.provider import Caller, Provider
@@ -107,8 +108,10 @@ class Machine:
         }
         replaced[runner.worker.main] |= {
             "SystemClock": lambda: self.clock,
-            "Client": self._client,
             "Presence": self._held(Presence),
+        }
+        replaced[runner.worker.opening] = {
+            "Client": self._client,
             "load_task": self._load_task,
         }
         replaced[runner.supervisor.opened] = {

@@ -1,6 +1,7 @@
 """Concurrency finds itself: what the governor makes of what it sees."""
 
 import math
+import random
 
 import pytest
 from governed import Model, Server, batching, full_at, spread, steady
@@ -92,6 +93,36 @@ def test_refusals_of_a_server_without_known_limit_make_it_fewer() -> None:
 
     assert max(settled) <= 60
     assert sorted(settled)[len(settled) // 2] >= 20
+
+
+@pytest.mark.parametrize("share", [0.06, 0.12, 0.3])
+def test_failures_that_come_by_chance_cost_no_callers(share: float) -> None:
+    """A server of 0.4 s that fails so many calls whatever the load, for half an hour.
+
+    Fewer callers get fewer answers there, and as many of them are refused.
+    """
+    chance = random.Random(1)
+    governor, now_s, due, finished = Governor(8, 400, 0.0), 0.0, 0.0, 0
+    while now_s < 1_800:
+        now_s += 0.2
+        due += governor.target * 0.2 / 0.4
+        calls, due = int(due), due % 1
+        finished += calls
+        governor.look(
+            Seen(
+                now_s=now_s,
+                under_way=governor.target,
+                waiting=0,
+                finished=calls,
+                took_s=calls * 0.4,
+                fastest_s=0.39 if calls else math.inf,
+                throttled=0,
+                failed=sum(chance.random() < share for _ in range(calls)),
+                per_s=None,
+                has_more=True,
+            )
+        )
+    assert finished >= 0.9 * 1_800 * 400 / 0.4
 
 
 def test_a_server_that_becomes_slower_for_our_sake_gets_fewer() -> None:

@@ -150,6 +150,15 @@ def test_the_target_is_shared_out_to_the_last_caller() -> None:
 
 
 @pytest.mark.usefixtures("_machine")
+def test_a_worker_that_holds_items_keeps_a_caller_however_few_are_wanted() -> None:
+    """Without one they would never end, and neither would the run."""
+    found = Staffing(concurrency_for(Pacing(), 1_000), 0.0)
+
+    assert found.share(99, 100) == 0
+    assert found.share(99, 100, holds_items=True) == 1
+
+
+@pytest.mark.usefixtures("_machine")
 def test_what_workers_tell_makes_it_more() -> None:
     """Eight under way, always answered in a second, no limit known."""
     found = Staffing(concurrency_for(Pacing(), 1_000), 0.0)
