@@ -362,10 +362,26 @@ MUTANTS = (
     _one(
         "poison counted on the supervisor's death",
         "supervisor/undertaker.py",
-        "        if self._blame.is_convicted(row):\n",
-        "        past = self._run.backlog.history(row).unresolved\n"
-        "        if self._blame.is_convicted(row) or past:\n",
+        "                elif is_sudden and self._blame.is_convicted(row):\n",
+        "                elif is_sudden and (\n"
+        "                    self._blame.is_convicted(row)\n"
+        "                    or self._run.backlog.history(row).unresolved\n"
+        "                ):\n",
         *_DEATHS,
+    ),
+    _one(
+        "an item failed for a drain",
+        "supervisor/undertaker.py",
+        "                elif is_sudden and self._blame.is_convicted(row):\n",
+        "                elif self._blame.is_convicted(row):\n",
+        "supervisor",
+    ),
+    _one(
+        "an answer beside a refusal is forgotten",
+        "limiter/limiter.py",
+        "            is_changed = True\n",
+        "            is_changed = False\n",
+        "limiter",
     ),
     _one(
         "an item failed for deaths from outside",
