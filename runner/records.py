@@ -346,7 +346,7 @@ class StopKind(StrEnum):
     STORE = "store"
     VALIDATOR = "validator"
     REJECTED = "rejected"
-    """The first items were all refused alike."""
+    """The first items all failed alike."""
     WORKERS = "workers"
     """Workers died again and again before they were ready."""
     ITEMS = "items"

@@ -95,7 +95,7 @@ def _too_large(key: KeyState, run: RunState, want: Want) -> Refusal | None:
         if 0 < limit < want.tokens:
             message = (
                 f"the request needs {want.tokens:,} tokens at once, "
-                f"{whose} allows {limit:,} a minute"
+                f"{whose} allows {limit:,} a minute (a lower output limit needs less)"
             )
             return Refusal(kind=RefusalKind.TOO_LARGE, message=message)
     return None

@@ -33,7 +33,7 @@ class Handout:
         # The last ones go where a caller waits for them.
         takers = [slot for slot in workers if slot.idle] if is_end else workers
         for slot in takers:
-            room = slot.idle if is_end else slot.most_assigned - len(slot.assigned)
+            room = slot.idle if is_end else slot.room
             fair = math.ceil(len(self._backlog) / len(takers))
             taken = self._backlog.take(max(0, min(room, fair, wanted)))
             wanted -= len(taken)

@@ -172,6 +172,7 @@ class Supervisor:
         slot.totals = Totals.from_json(message["totals"])
         slot.blocked_by = message["blocked_by"]
         slot.is_asked_back = False
+        slot.aside = message["aside"]
         self._staffing.heard(slot, message["load"], self._clock.monotonic_s())
         for note in message["notes"]:
             _log.warning("worker %d %s", slot.number, note)
@@ -186,8 +187,8 @@ class Supervisor:
             self._backlog.give_back(row)
         for valid, reason in message["verdicts"]:
             self._stop_for(self._guards.saw_verdict(valid=valid, reason=reason))
-        done, refusals = len(message["done"]), message["rejected"]
-        self._stop_for(self._guards.saw_outcomes(done, refusals))
+        for reason in message["failed"]:
+            self._stop_for(self._guards.saw_failure(reason))
         for stop in message["stops"]:
             self._stop_for(stop_of(stop))
         for trace in message["crashes"]:

@@ -31,6 +31,8 @@ class Slot:
     """Calls, from permit to recorded reply; as it says."""
     waiting: int = 0
     """Callers that wait for a permit."""
+    aside: int = 0
+    """Items that wait for their backoff to be over, and occupy no caller."""
     is_asked_back: bool = False
     """It was told to give items back, and has not answered."""
     per_s: float = 0.0
@@ -63,22 +65,26 @@ class Slot:
         self._at_rest = held_by_none(totals)
 
     @property
-    def most_assigned(self) -> int:
-        """Enough that no thread waits for work, little enough to lose little."""
+    def room(self) -> int:
+        """Items it may get: no thread should wait for work, and little be lost."""
         if not self.threads:
             return 0
         spare = max(2, self.threads // 4, math.ceil(self.per_s * _AHEAD_S))
-        return self.threads + spare
+        return max(0, self.threads + spare - self._at_hand)
 
     @property
     def idle(self) -> int:
         """Callers without an item."""
-        return max(0, self.threads - len(self.assigned))
+        return max(0, self.threads - self._at_hand)
 
     @property
     def queued(self) -> int:
         """Items that no caller has begun."""
-        return max(0, len(self.assigned) - self.threads)
+        return max(0, self._at_hand - self.threads)
+
+    @property
+    def _at_hand(self) -> int:
+        return len(self.assigned) - self.aside
 
 
 def held_by_none(totals: Totals) -> int:

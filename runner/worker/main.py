@@ -7,13 +7,11 @@ starts, and what is in flight is finished and recorded.
 Floor: the work. Knows the doors and rules, not which engine runs it.
 """
 
-import collections
 import contextlib
 import dataclasses
 import heapq
 import threading
 import traceback
-from collections.abc import Iterator
 
 from runner.checkpoint.history import History
 from runner.checkpoint.locks import Presence
@@ -29,6 +27,7 @@ from runner.errors import (
 )
 from runner.protocols import Channel, WorkerSettings
 from runner.records import JsonObject, Stop, StopKind
+from runner.worker.assignments import Assignments
 from runner.worker.opening import no_thread, open_items, open_tools
 from runner.worker.outbox import Outbox
 from runner.worker.walk import Walk
@@ -90,16 +89,19 @@ class Worker:
         self._channel = channel
         self._clock = clock
         self._threads_most = settings.threads
-        self._allowed = self._busy = 0
+        self._allowed = 0
         self._threads: list[threading.Thread] = []
-        self._queue: collections.deque[tuple[int, History | Walk]] = collections.deque()
-        self._queued = threading.Condition()
-        self._idle = 0
         self._next_tick_s = 0.0
         self._stop = threading.Event()
+        self._assignments = Assignments(self._stop, clock)
         self._items = open_items(settings, opened)
         self._tools = open_tools(
-            settings, api_key, clock, self._stop, opened, lambda: bool(self._queue)
+            settings,
+            api_key,
+            clock,
+            self._stop,
+            opened,
+            self._assignments.others_wait,
         )
         self._outbox = Outbox(self._tools.shard, self._stop, self._tools.meter)
         self._set_aside_for = settings.allowed
@@ -131,7 +133,8 @@ class Worker:
             case "allow":
                 self._allow(order["threads"])
             case "return":
-                self._return(order["most"])
+                rows = self._assignments.take_back(order["most"])
+                self._outbox.give_back(rows)
             case "drain":
                 self._halt()
             case "abandon":
@@ -143,7 +146,7 @@ class Worker:
         for row in order["rows"]:
             stored = histories.get(str(row))
             history = History.from_json(stored) if stored else History()
-            self._queue_up(row, history)
+            self._assignments.put(row, history)
         self._grow()
 
     def _allow(self, threads: int) -> None:
@@ -156,27 +159,12 @@ class Worker:
             except StoreError as error:
                 self._outbox.stop(_stop_of(error))
                 return
-        with self._queued:
-            self._allowed = threads
-            self._queued.notify_all()
+        self._allowed = threads
+        self._assignments.allow(threads)
         self._grow()
 
-    def _return(self, most: int) -> None:
-        """Give back what others could begin sooner; never what has been begun."""
-        rows: list[int] = []
-        begun: list[tuple[int, History | Walk]] = []
-        with self._queued:
-            while len(rows) < most and self._queue:
-                last = self._queue.pop()
-                if isinstance(last[1], Walk):
-                    begun.append(last)
-                else:
-                    rows.append(last[0])
-            self._queue.extend(reversed(begun))
-        self._outbox.give_back(rows)
-
     def _grow(self) -> None:
-        wanted = len(self._queue) - self._idle
+        wanted = self._assignments.callers_missing
         most = min(self._allowed, self._threads_most)
         for _ in range(min(wanted, most - len(self._threads))):
             name = f"caller {len(self._threads)}"
@@ -200,8 +188,7 @@ class Worker:
 
     def _halt(self) -> None:
         self._stop.set()
-        with self._queued:
-            self._queued.notify_all()
+        self._assignments.wake()
 
     def _tick_when_due(self) -> None:
         """Not at every order: each tick is news, and news brings orders."""
@@ -213,8 +200,10 @@ class Worker:
     def _tick(self) -> None:
         self._tools.client.enforce_deadlines()
         self._tools.limiter.settle()
+        self._assignments.ripen()
         message = self._outbox.collect(self._slowest())
         if message:
+            message["aside"] = self._assignments.aside
             message["blocked_by"] = self._tools.limiter.blocked_by()
             self._channel.send(message)
         if self._tools.shard.failure:
@@ -248,7 +237,7 @@ class Worker:
         ]
 
     def _call_items(self) -> None:
-        for row, begun in self._assigned():
+        for row, begun in self._assignments:
             try:
                 walk = self._walk(row, begun) if isinstance(begun, History) else begun
                 ending = walk.to_end()
@@ -258,34 +247,10 @@ class Worker:
             except Exception:  # noqa: BLE001 - the thread's last word goes to the log
                 self._outbox.crashed(traceback.format_exc())
                 return
-            if ending.is_aside:
-                self._queue_up(row, walk)
+            if ending.again_s is not None:
+                self._assignments.put_aside(row, walk, ending.again_s)
             else:
                 self._outbox.take(row, ending)
-
-    def _queue_up(self, row: int, begun: History | Walk) -> None:
-        with self._queued:
-            self._queue.append((row, begun))
-            if self._idle:
-                self._queued.notify()
-
-    def _assigned(self) -> Iterator[tuple[int, History | Walk]]:
-        while True:
-            with self._queued:
-                self._idle += 1
-                while not (self._may_take() or self._stop.is_set()):
-                    self._queued.wait()
-                self._idle -= 1
-                if self._stop.is_set():
-                    return
-                assignment = self._queue.popleft()
-                self._busy += 1
-            yield assignment
-            with self._queued:
-                self._busy -= 1
-
-    def _may_take(self) -> bool:
-        return bool(self._queue) and self._busy < self._allowed
 
     def _walk(self, row: int, history: History) -> Walk:
         return Walk(self._items.read(row), history, self._tools)

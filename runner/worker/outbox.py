@@ -10,7 +10,7 @@ import threading
 
 from runner.checkpoint.shard import Shard
 from runner.errors import StoreError
-from runner.records import JsonObject, Stop, StopKind, Verdict
+from runner.records import JsonObject, OutcomeState, Stop, StopKind, Verdict
 from runner.worker.meter import Meter
 from runner.worker.walk import Ending
 
@@ -30,7 +30,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._done: list[int] = []
         self._pending: list[int] = []
-        self._rejected: list[str] = []
+        self._failed: list[str] = []
         self._verdicts: list[list[object]] = []
         self._stops: list[Stop] = []
         self._crashes: list[str] = []
@@ -43,8 +43,8 @@ class Outbox:
             self._verdicts += [_brief(verdict) for verdict in ending.verdicts]
             if ending.outcome is None:
                 self._pending.append(row)
-            elif ending.is_rejected:
-                self._rejected.append(ending.outcome.reason or "")
+            elif ending.outcome.state is OutcomeState.FAILED:
+                self._failed.append(ending.outcome.reason or "")
         if ending.stop:
             self.stop(ending.stop)
         if ending.outcome:
@@ -95,7 +95,7 @@ class Outbox:
                 "is": "progress",
                 "done": self._done,
                 "pending": self._pending,
-                "rejected": self._rejected,
+                "failed": self._failed,
                 "verdicts": self._verdicts,
                 "stops": [dataclasses.asdict(stop) for stop in self._stops],
                 "crashes": self._crashes,
@@ -104,7 +104,7 @@ class Outbox:
                 "slowest": slowest,
                 "load": self._meter.take(),
             }
-            self._done, self._pending, self._rejected = [], [], []
+            self._done, self._pending, self._failed = [], [], []
             self._verdicts, self._stops = [], []
             self._crashes, self._notes = [], []
             return message

@@ -104,10 +104,9 @@ class Ending:
     replaces: Outcome | None = None
     stop: Stop | None = None
     verdicts: tuple[Verdict, ...] = ()
-    is_rejected: bool = False
-    """Failed because the server refused the request itself."""
-    is_aside: bool = False
-    """It has failed and lets others go first: call `to_end` again after them."""
+    again_s: float | None = None
+    """It has failed and lets others go first: call `to_end` again after that
+    monotonic second."""
 
 
 class Walk:
@@ -121,13 +120,12 @@ class Walk:
         self._answer: tuple[Answer | None, Attempt] | None = None
         self._untold: InvalidAnswer | None = None
         self._verdicts: list[Verdict] = []
-        self._failure: Failure | None = None
-        self._again_s: float | None = None
+        self._is_begun = False
 
     def to_end(self) -> Ending:
         """Walk until the item has an outcome, steps aside, or the run stops."""
         try:
-            step = self._walk() if self._again_s is None else self._go_on(self._again_s)
+            step = self._ask() if self._is_begun else self._begin_walk()
         except TaskError as error:
             reason = self._tools.without_key(str(error))
             step = Step(finish=OutcomeState.FAILED, reason=reason)
@@ -135,18 +133,14 @@ class Walk:
             step = Step(stop=_store_failed(error))
         return self._ending(step)
 
-    def _walk(self) -> Step:
+    def _begin_walk(self) -> Step:
+        self._is_begun = True
         self._request = self._tools.task.request_for(self._item)
         self._prepare()
         if self._past.unjudged:
             step = self._judge_stored(*self._past.unjudged)
             if not step.again:
                 return step
-        return self._ask()
-
-    def _go_on(self, not_before_s: float) -> Step:
-        wait_s = not_before_s - self._tools.clock.monotonic_s()
-        self._tools.clock.wait(self._tools.stop, max(0.0, wait_s))
         return self._ask()
 
     def _ask(self) -> Step:
@@ -270,7 +264,6 @@ class Walk:
             self._note_sent(done)
         if counts:
             self._failed_s.append(self._tools.clock.monotonic_s())
-        self._failure = failure
         step = decide_on_failure(
             failure,
             self._failures,
@@ -351,8 +344,7 @@ class Walk:
 
     def _ending(self, step: Step) -> Ending:
         if step.aside:
-            self._again_s = self._tools.clock.monotonic_s() + step.wait_s
-            return Ending(is_aside=True)
+            return Ending(again_s=self._tools.clock.monotonic_s() + step.wait_s)
         verdicts = tuple(self._verdicts)
         if step.finish is None:
             return Ending(stop=step.stop, verdicts=verdicts)
@@ -362,7 +354,6 @@ class Walk:
             result=self._result(outcome),
             replaces=self._past.replaces,
             verdicts=verdicts,
-            is_rejected=self._failure is not None and self._answer is None,
         )
 
     def _outcome(self, state: OutcomeState, reason: str | None) -> Outcome:

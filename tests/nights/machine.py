@@ -24,6 +24,7 @@ import runner.limiter.session
 import runner.session.working
 import runner.supervisor.opened
 import runner.supervisor.signals
+import runner.worker.assignments
 import runner.worker.main
 import runner.worker.opening
 import runner.worker.outbox
@@ -46,6 +47,7 @@ _THREADED = (
     runner.limiter.limiter,
     runner.limiter.session,
     runner.supervisor.signals,
+    runner.worker.assignments,
     runner.worker.main,
     runner.worker.meter,
     runner.worker.outbox,

@@ -126,17 +126,28 @@ def test_fifty_invalid_answers_stop_a_run_only_if_none_was_ever_valid() -> None:
     assert others == [None] * 500
 
 
-def test_the_first_twenty_requests_refused_alike_stop_the_run() -> None:
-    """A wrong parameter is wrong for all; one odd item among them is not."""
+def test_the_first_twenty_items_that_fail_alike_stop_the_run() -> None:
+    """A wrong parameter is wrong for all; an odd item among answered ones is not."""
     guards, mixed = Guards(any_valid=False), Guards(any_valid=False)
-    stop = None
-    for _ in range(20):
-        stop = guards.saw_outcomes(1, ["unsupported_parameter"])
-    assert stop is not None
-    assert stop.kind is StopKind.REJECTED
+    stops = [guards.saw_failure("unsupported_parameter") for _ in range(20)]
+    assert stops[:19] == [None] * 19
+    assert stops[19] is not None
+    assert stops[19].kind is StopKind.REJECTED
 
-    assert mixed.saw_outcomes(1, []) is None
-    assert all(mixed.saw_outcomes(1, ["refused"]) is None for _ in range(50))
+    assert mixed.saw_verdict(valid=False, reason="no") is None
+    assert all(mixed.saw_failure("refused") is None for _ in range(50))
+
+
+def test_failures_are_alike_whatever_numbers_they_name() -> None:
+    """Each item says how large it is; other words are another reason."""
+    guards = Guards(any_valid=False)
+    for tokens in range(5_001, 5_020):
+        assert guards.saw_failure(f"needs {tokens:,} tokens, 4,000 allowed") is None
+        assert guards.saw_failure(f"item {tokens} is odd {'x' * tokens}") is None
+
+    stop = guards.saw_failure("needs 12 tokens, 4,000 allowed")
+    assert stop is not None
+    assert "needs 12 tokens" in stop.message
 
 
 def test_a_second_ctrl_c_counts_only_after_two_seconds(clock: FakeClock) -> None:

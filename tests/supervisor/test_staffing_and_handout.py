@@ -238,5 +238,18 @@ def test_a_worker_that_finishes_hundreds_a_second_has_them_at_hand() -> None:
         told.heard(fast, {**LOAD, "finished": 20}, tick * 0.05)
         told.heard(slow, {**LOAD, "finished": 1}, tick * 0.05)
 
-    assert slow.most_assigned == 40
-    assert 140 <= fast.most_assigned <= 160
+    assert slow.room == 40
+    assert 140 <= fast.room <= 160
+
+
+def test_items_in_their_backoff_keep_nobody_from_getting_others() -> None:
+    """They occupy no caller; and nobody is asked to give them back."""
+    [worker] = slots(4)
+    handout = Handout(Backlog(20, lambda _: History()), Orders())
+    handout.hand_out([worker], 6)
+    assert (len(worker.assigned), worker.room) == (6, 0)
+
+    worker.aside = 4
+    assert (worker.idle, worker.queued) == (2, 0)
+    handout.hand_out([worker], 12)
+    assert len(worker.assigned) == 10

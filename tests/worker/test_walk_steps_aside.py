@@ -29,7 +29,7 @@ def test_a_failed_item_goes_on_after_the_others_where_it_stood(
     world.replies = deque([reply(kind=FailureKind.SERVER)] * 9)
     ending = world.walk()
     asides = 0
-    while ending.is_aside:
+    while ending.again_s is not None:
         assert ending.outcome is None
         asides += 1
         assert world.log.count("call") == asides
