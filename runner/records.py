@@ -116,6 +116,8 @@ class FailureKind(StrEnum):
 
     NOT_SENT = "not_sent"
     """Provably never left: DNS, refused, connect timeout, no descriptor."""
+    HELD_BACK = "held_back"
+    """It never left either: when it could have, it was not allowed to any more."""
     THROTTLED = "throttled"
     """429 rate limit."""
     SLOW_DOWN = "slow_down"

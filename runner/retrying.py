@@ -52,6 +52,7 @@ SCOPES = {
     FailureKind.CUT: Scope.ATTEMPT,
     FailureKind.GARBLED: Scope.ATTEMPT,
     FailureKind.NOT_SENT: Scope.NOBODY,
+    FailureKind.HELD_BACK: Scope.NOBODY,
     FailureKind.THROTTLED: Scope.NOBODY,
     FailureKind.SLOW_DOWN: Scope.NOBODY,
 }

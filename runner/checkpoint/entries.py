@@ -241,7 +241,8 @@ def settled(
     failure_counts: bool,
 ) -> Attempt:
     """The attempt with what came back."""
-    not_sent = reply.failure is not None and reply.failure.kind is FailureKind.NOT_SENT
+    unsent = (FailureKind.NOT_SENT, FailureKind.HELD_BACK)
+    not_sent = reply.failure is not None and reply.failure.kind in unsent
     return replace(
         attempt,
         state=AttemptState.NOT_SENT if not_sent else AttemptState.SETTLED,

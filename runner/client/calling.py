@@ -14,6 +14,7 @@ import os
 import re
 import ssl
 import string
+from collections.abc import Callable
 from urllib.parse import quote
 
 import httpx2
@@ -81,11 +82,13 @@ class Client:
         request: Request,
         client_request_id: str,
         timeout_s: float | None = None,
+        may_go: Callable[[], bool] = lambda: True,
     ) -> Reply:
         """Send one request, once, and wait for its reply.
 
         Nothing that network, server or the request itself does raises: it is the
-        reply's `failure`. `timeout_s` replaces the settings' deadline.
+        reply's `failure`. `timeout_s` replaces the settings' deadline. `may_go` is
+        asked once the connection is there, just before the first byte leaves.
 
         Raises:
             RuntimeError: In another process than the one the client was made in:
@@ -94,7 +97,7 @@ class Client:
         if os.getpid() != self._pid:
             raise RuntimeError(f"{self!r} belongs to process {self._pid}")
         limit_s = self._settings.timeout_s if timeout_s is None else timeout_s
-        flight = self._lanes.board(self._clock.monotonic_s(), limit_s)
+        flight = self._lanes.board(self._clock.monotonic_s(), limit_s, may_go)
         try:
             content = _encoded(request)
         except (ValueError, TypeError, RecursionError) as error:

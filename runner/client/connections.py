@@ -11,7 +11,7 @@ Floor: doors and rules. Knows flights, unpacking and the wire.
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx2
 
@@ -48,6 +48,8 @@ class _ThroughProxy:
     def handle_request(
         self, request: httpx2.Request, flight: Flight
     ) -> httpx2.Response:
+        # Before it connects: afterwards its connection could not be kept.
+        flight.look_before_going()
         request.extensions = {**request.extensions, "trace": flight.observe}
         return self._transport.handle_request(request)
 
@@ -75,10 +77,12 @@ class LaneTransport(httpx2.BaseTransport):
         # A proxy that cannot be used is found now, not at the first call.
         self._lane()
 
-    def board(self, started_s: float, limit_s: float) -> Flight:
+    def board(
+        self, started_s: float, limit_s: float, may_go: Callable[[], bool]
+    ) -> Flight:
         """Begin a call on this thread's connection."""
         lane = self._lane()
-        lane.flight = Flight(started_s, limit_s, lane.socket)
+        lane.flight = Flight(started_s, limit_s, lane.socket, may_go)
         return lane.flight
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:

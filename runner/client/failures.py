@@ -239,6 +239,8 @@ def of_break(error: BaseException, flight: Flight) -> Failure:
     """
     if flight.cut_by is not None:
         return cut_by_us(flight)
+    if flight.is_held_back:
+        return Failure(kind=FailureKind.HELD_BACK, message="held back")
     chain = _chain(error)
     row, cause = next(
         (row, cause)

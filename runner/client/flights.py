@@ -9,6 +9,7 @@ Floor: doors and rules. Knows nobody; sees sockets, never bodies.
 
 import socket
 import threading
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
@@ -31,6 +32,10 @@ class Cut(Enum):
     ABANDONED = auto()
 
 
+class HeldBack(Exception):
+    """It could have gone, and may not any more."""
+
+
 class Flight:
     """One call in the air: its socket, how far it is, what has come back.
 
@@ -38,7 +43,11 @@ class Flight:
     """
 
     def __init__(
-        self, started_s: float, limit_s: float, held: socket.socket | None
+        self,
+        started_s: float,
+        limit_s: float,
+        held: socket.socket | None,
+        may_go: Callable[[], bool] = lambda: True,
     ) -> None:
         self.started_s = started_s
         """On the clock's monotonic seconds."""
@@ -46,6 +55,8 @@ class Flight:
         self.socket = held
         """The connection in use, kept from the thread's last call or new."""
         self.phase = Phase.CONNECTING
+        self.is_held_back = False
+        self._may_go = may_go
         self.cut_by: Cut | None = None
         self.status: int | None = None
         self.headers: list[tuple[str, str]] = []
@@ -53,6 +64,12 @@ class Flight:
         """What has come of the body: evidence, should the rest never come."""
         self._lock = threading.Lock()
         self._has_landed = False
+
+    def look_before_going(self) -> None:
+        """Ask the last time whether it may go; HeldBack: it may not."""
+        if not self._may_go():
+            self.is_held_back = True
+            raise HeldBack
 
     def is_overdue(self, now_s: float) -> bool:
         """Whether its time is over."""

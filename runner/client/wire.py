@@ -50,10 +50,13 @@ class Wire:
     ) -> httpx2.Response:
         """Send; the reply's head is there, its body still to be read.
 
-        Raises httpx2.TransportError, and lets go of the connection.
+        Raises httpx2.TransportError, and lets go of the connection; HeldBack, and
+        keeps it.
         """
         limits = request.extensions["timeout"]
         connected = self._connected(flight, limits["connect"])
+        # Only now: a connection may take seconds. It is kept for the next call.
+        flight.look_before_going()
         try:
             connected.settimeout(limits["write"])
             error = _send(connected, _head(request), request.content, flight)
@@ -72,7 +75,7 @@ class Wire:
         return httpx2.Response(reply.status, headers=headers, stream=body)
 
     def rest(self) -> None:
-        """The call is over, and the connection as good as new."""
+        """Nothing is under way on the connection, and it is as good as new."""
         self._used_s = time.monotonic()
 
     def close(self) -> None:
@@ -86,6 +89,7 @@ class Wire:
             self.close()
         if self._socket is None:
             self._socket = _connect(self._origin, flight, limit_s)
+            self.rest()
         return self._socket
 
     def _is_over(self, connected: socket.socket) -> bool:

@@ -74,6 +74,10 @@ class Lines:
         """One request came to its end, having cost `spent_pico`."""
         self._move(slot, (spent_pico, -worst_pico, -1, -tokens))
 
+    def release(self, slot: int, worst_pico: int) -> None:
+        """What was promised to a request that is not even under way."""
+        self._move(slot, (0, -worst_pico, 0, 0))
+
     def rebuild(self, slot: int, committed_pico: int) -> None:
         """Nothing of this slot is under way any more."""
         self._grow(slot)

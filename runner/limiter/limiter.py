@@ -11,12 +11,14 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from runner.clock import Clock
 from runner.errors import StateDamaged
 from runner.limiter import bursts, settling, words
 from runner.limiter.admission import Asked, Blocked, admit, pay_again
+from runner.limiter.budget import pico_usd
 from runner.limiter.gate import Gate
 from runner.limiter.headers import read_meters, retry_after_s
 from runner.limiter.keystate import KeyState
@@ -119,6 +121,34 @@ class Limiter:
 
         paid = self._cells.change(pay, permit.stop, _RECHARGE_PATIENCE_S)
         return bool(paid) and self._still_holds(permit)
+
+    def is_called_off(self, permit: Permit) -> bool:
+        """Whether a stop, a pause or an outage came since: more than being late."""
+        if permit.stop.is_set():
+            return True
+        pause, breaker = self._cells.peek_gates()
+        if pause.epoch != permit.epoch or pause.until_ns > self._cells.now_ns():
+            return True
+        return breaker.is_open and not permit.is_probe
+
+    def renew(self, permit: Permit) -> Permit | Refusal:
+        """Take a new turn for a permit that came too late.
+
+        Its dollars stay promised, as on disk it is about to be sent; until `release`.
+        """
+        free = replace(permit, want=replace(permit.want, worst_usd=Decimal(0)))
+        self.give_back(free)
+        turn = self.reserve(free.want, permit.stop)
+        return turn if isinstance(turn, Refusal) else replace(turn, want=permit.want)
+
+    def release(self, permit: Permit) -> None:
+        """Take back the promise of dollars that `renew` has left."""
+        worst_pico = pico_usd(permit.want.worst_usd or Decimal(0))
+
+        def settle(_key: KeyState, run: RunState, _now_ns: int) -> None:
+            run.lines.release(self._slot, worst_pico)
+
+        self._settle(settle, permit.stop)
 
     def give_back(self, permit: Permit) -> None:
         """Settle a permit that was provably not used.
@@ -328,12 +358,8 @@ class Limiter:
         return self._still_holds(permit)
 
     def _still_holds(self, permit: Permit) -> bool:
-        if permit.stop.is_set() or self._age_s(permit) > STALE_AFTER_S:
-            return False
-        pause, breaker = self._cells.peek_gates()
-        if pause.epoch != permit.epoch or pause.until_ns > self._cells.now_ns():
-            return False
-        return permit.is_probe or not breaker.is_open
+        is_late = self._age_s(permit) > STALE_AFTER_S
+        return not (is_late or self.is_called_off(permit))
 
     def _age_s(self, permit: Permit) -> float:
         return (self._cells.now_ns() - permit.granted_ns) / SECOND_NS

@@ -80,13 +80,21 @@ class Blame:
         return self._strikes(row) >= enough
 
     def is_convicted(self, row: int) -> bool:
-        """Whether so many deaths, the last one alone, can only be its own fault."""
+        """Whether so many deaths, one of them alone, can only be its own fault."""
         if self._is_storm() or self._others_die(row):
             return self._lone[row] >= self.LONE_DEATHS_TO_FAIL_IN_A_STORM
-        return self._lone[row] > 0 and self._strikes(row) >= self.DEATHS_TO_FAIL
+        if not self._lone[row] or self._strikes(row) < self.DEATHS_TO_FAIL:
+            return False
+        # One lone death may come from outside, if another one explains the rest.
+        return self._lone[row] > 1 or not self._has_double(row)
 
     def _strikes(self, row: int) -> int:
         return sum(row in death for death in self._unexplained)
+
+    def _has_double(self, row: int) -> bool:
+        """Whether another unfinished item was in all the company that it died in."""
+        shared = [d for d in self._unexplained if row in d and len(d) > 1]
+        return bool(shared) and bool(set.intersection(*shared) - {row})
 
     def _is_storm(self) -> bool:
         """Whether workers are killed from outside, as far as that is proved."""

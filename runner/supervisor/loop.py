@@ -172,7 +172,7 @@ class Supervisor:
         slot.totals = Totals.from_json(message["totals"])
         slot.blocked_by = message["blocked_by"]
         slot.is_asked_back = False
-        slot.aside = message["aside"]
+        slot.aside = set(message["aside"])
         self._staffing.heard(slot, message["load"], self._clock.monotonic_s())
         for note in message["notes"]:
             _log.warning("worker %d %s", slot.number, note)
@@ -293,15 +293,17 @@ class Supervisor:
 
     def _feed_suspect(self, quarantine: int) -> None:
         """One suspect at a time, alone in a worker of one thread."""
-        suspects = self._undertaker.suspects
-        if not suspects:
+        if not (suspects := self._undertaker.suspects):
             return
         slot = self._slots.get(quarantine)
         if slot is None:
             self._start(quarantine, 1, 1)
         elif slot.is_ready and not slot.assigned:
             row = suspects.popleft()
-            self._handout.give(slot, [self._backlog.take_aside(row)])
+            if self._undertaker.is_failed(row, "killed over it alone"):
+                self._finish(slot, row)
+            else:
+                self._handout.give(slot, [self._backlog.take_aside(row)])
 
     def _stop_for(self, stop: Stop | None) -> None:
         """The first reason is the one that is told."""

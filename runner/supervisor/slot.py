@@ -31,8 +31,9 @@ class Slot:
     """Calls, from permit to recorded reply; as it says."""
     waiting: int = 0
     """Callers that wait for a permit."""
-    aside: int = 0
-    """Items that wait for their backoff to be over, and occupy no caller."""
+    aside: set[int] = field(default_factory=set)
+    """Those assigned that wait for their backoff to be over: they occupy no caller,
+    and no code runs that could kill."""
     is_asked_back: bool = False
     """It was told to give items back, and has not answered."""
     per_s: float = 0.0
@@ -84,7 +85,7 @@ class Slot:
 
     @property
     def _at_hand(self) -> int:
-        return len(self.assigned) - self.aside
+        return len(self.assigned - self.aside)
 
 
 def held_by_none(totals: Totals) -> int:

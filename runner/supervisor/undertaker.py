@@ -111,10 +111,10 @@ class Undertaker:
             if is_sudden:
                 self._suspect(slot, reader)
             for row in sorted(slot.assigned):
-                if self._is_settled(slot, row, reader):
-                    finish(slot, row)
-                elif is_sudden and self._blame.is_convicted(row):
-                    self._fail(row, death)
+                is_over = self._is_settled(slot, row, reader)
+                if not is_over and is_sudden:
+                    is_over = self.is_failed(row, death.why)
+                if is_over:
                     finish(slot, row)
                 else:
                     self._hand_on(row, is_sudden=is_sudden)
@@ -125,6 +125,17 @@ class Undertaker:
             stop = self._plan_restart(slot, death, is_spared=is_spared)
         return stop
 
+    def is_failed(self, row: int, why: str) -> bool:
+        """Whether the item is convicted by now; then it is failed, and on disk.
+
+        `why` is how workers die of it. What else died with it may have been asked
+        since, and answered.
+        """
+        if not self._blame.is_convicted(row):
+            return False
+        self._fail(row, why)
+        return True
+
     def _decide_last_commit(self, slot: Slot) -> Stop | None:
         """Before an item of it is handed on: what is not there must not appear."""
         try:
@@ -134,12 +145,14 @@ class Undertaker:
         return None
 
     def _suspect(self, slot: Slot, reader: ShardReader) -> None:
-        """All that it had not finished.
+        """All that it had not finished, but for what was in its backoff.
 
         What kills before its first send, or while a reply of another slot is judged,
         leaves no trace in this shard.
         """
-        numbers = {row: self._run.index.number(row) for row in slot.assigned}
+        numbers = {
+            row: self._run.index.number(row) for row in slot.assigned - slot.aside
+        }
         unfinished = [
             row
             for row, number in numbers.items()
@@ -166,7 +179,7 @@ class Undertaker:
         else:
             self._run.backlog.give_back(row)
 
-    def _fail(self, row: int, death: Died) -> None:
+    def _fail(self, row: int, why: str) -> None:
         """Record a poison item; it takes no more workers with it."""
         deaths = self._blame.convict(row)
         _log.warning("row %d is failed: %d deaths", row, deaths)
@@ -184,7 +197,7 @@ class Undertaker:
             invalid_answers_usd=history.invalid_usd,
             told_invalid_answers=history.told_invalid_answers,
             told_invalid_usd=history.told_invalid_usd,
-            reason=f"its worker died {deaths} times ({death.why})",
+            reason=f"its worker died {deaths} times ({why})",
             finished_unix_s=round(self._clock.unix_s(), 3),
         )
         result = result_json(outcome, None, None, None, history)

@@ -43,9 +43,10 @@ class Assignments:
         self._allowed = self._busy = self._idle = 0
 
     @property
-    def aside(self) -> int:
-        """Items that wait for their backoff to be over."""
-        return len(self._aside)
+    def aside(self) -> list[int]:
+        """Rows of the items that wait for their backoff to be over."""
+        with self._changed:
+            return [waiting.row for waiting in self._aside]
 
     @property
     def callers_missing(self) -> int:

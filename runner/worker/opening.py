@@ -23,7 +23,7 @@ from runner.pricing import PriceBook
 from runner.protocols import WorkerSettings
 from runner.retrying import Retrying
 from runner.task import Task, identity_digest, load_task
-from runner.worker.walk import Tools
+from runner.worker.tools import Tools
 from runner.worker.wants import ceilings_of, place_of
 
 

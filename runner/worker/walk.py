@@ -3,7 +3,7 @@
     1 task.request_for      what to ask
     2 limiter.reserve       waits: requests, tokens, dollars
     3 shard.begin           "about to spend" is on disk before the send
-    4 client.call           the only network call
+    4 client.call           the only network call; looks once more before it sends
     5 shard.settle          what came back is on disk before anything judges it
     6 limiter.answered      corrects the estimates
     7 task.judge            verdict: pure, repeatable, free
@@ -16,25 +16,19 @@ Floor: the work. Knows the doors and rules, not who runs it.
 import dataclasses
 import hashlib
 import json
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 from runner.answers import read_answer
 from runner.checkpoint.entries import Attempt, InvalidAnswer, Outcome, settled
 from runner.checkpoint.history import History, told
-from runner.checkpoint.shard import Shard
-from runner.client import Client
-from runner.clock import Clock
-from runner.config import Pacing
 from runner.errors import StoreError, TaskError
-from runner.limiter import Limiter, Permit, Refusal, RefusalKind
-from runner.pricing import PriceBook
+from runner.limiter import Permit, Refusal, RefusalKind
 from runner.records import (
     Answer,
     AttemptState,
     Failure,
+    FailureKind,
     Item,
     OutcomeState,
     Reply,
@@ -45,14 +39,12 @@ from runner.records import (
 )
 from runner.retrying import (
     PENDING,
-    Retrying,
     Step,
     decide_on_failure,
     decide_on_verdict,
 )
-from runner.task import Task
-from runner.worker.meter import Meter
 from runner.worker.result import result_json
+from runner.worker.tools import Tools
 from runner.worker.wants import want_for
 
 _STOPS = {
@@ -65,33 +57,6 @@ _STOPS = {
         "`runner resume` once the server answers again",
     ),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What a worker has opened for all walks of its process."""
-
-    run_id: str
-    slot: int
-    task: Task
-    limiter: Limiter
-    shard: Shard
-    client: Client
-    prices: PriceBook
-    clock: Clock
-    pacing: Pacing
-    stop: threading.Event
-    """Set: start nothing new."""
-    retrying: Retrying
-    stored_reply: Callable[[int, int, int], tuple[Attempt, bytes]]
-    """Slot, item number, attempt → what is on disk of it."""
-    flights: dict[tuple[int, int], float]
-    """Item number and attempt → monotonic second it was sent."""
-    meter: Meter = field(default_factory=Meter)
-    others_wait: Callable[[], bool] = lambda: False
-    """Whether other items of this worker wait for a thread."""
-    without_key: Callable[[str], str] = lambda text: text
-    """What the user's code says when it raises may hold the key; this takes it out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,24 +132,43 @@ class Walk:
             permit = self._tools.limiter.reserve(want, self._tools.stop)
         if isinstance(permit, Refusal):
             return self._refused(permit)
-        with self._tools.meter.under_way():
-            return self._spend(permit)
-
-    def _spend(self, permit: Permit) -> Step:
-        permitted_s = self._tools.clock.monotonic_s()
         attempt = self._begin(permit)
-        # Stop, a fleet-wide pause, or a second that went by while it was recorded
-        # (a slow disk, a suspended machine) make a permit stale.
-        if not self._tools.limiter.is_fresh(permit) or self._tools.stop.is_set():
-            self._settle(attempt, _unsent(attempt), b"")
-            self._tools.limiter.give_back(permit)
-            return Step(again=True)
-        reply = self._call(attempt)
-        step = self._received(attempt, permit, reply)
-        took_s = self._tools.clock.monotonic_s() - permitted_s
-        kind = reply.failure.kind if reply.failure else None
-        self._tools.meter.came_back(took_s, kind)
+        while not (step := self._spend(attempt, permit)):
+            # Late, after a slow commit or a slow connection: what is recorded as
+            # about to be spent stays so, else a slow disk would come first for ever.
+            with self._tools.meter.waiting():
+                renewed = self._tools.limiter.renew(permit)
+            if isinstance(renewed, Refusal):
+                self._settle(attempt, _unsent(attempt), b"")
+                self._tools.limiter.release(permit)
+                return self._refused(renewed)
+            permit = renewed
         return step
+
+    def _spend(self, attempt: Attempt, permit: Permit) -> Step | None:
+        """What follows; None: the permit came too late."""
+        with self._tools.meter.under_way():
+            permitted_s = self._tools.clock.monotonic_s()
+            reply = self._call(attempt, permit)
+            kind = reply.failure.kind if reply.failure else None
+            if kind is FailureKind.HELD_BACK:
+                return self._held_back(attempt, permit)
+            step = self._received(attempt, permit, reply)
+            took_s = self._tools.clock.monotonic_s() - permitted_s
+            self._tools.meter.came_back(took_s, kind)
+            return step
+
+    def _held_back(self, attempt: Attempt, permit: Permit) -> Step | None:
+        if not self._tools.limiter.is_called_off(permit):
+            return None
+        self._settle(attempt, _unsent(attempt), b"")
+        self._tools.limiter.give_back(permit)
+        return Step(again=True)
+
+    def _may_go(self, permit: Permit) -> bool:
+        # Stop, a fleet-wide pause, or a second that went by meanwhile (a slow disk,
+        # a suspended machine) make a permit stale.
+        return not self._tools.stop.is_set() and self._tools.limiter.is_fresh(permit)
 
     def _begin(self, permit: Permit) -> Attempt:
         ref = self._item.ref
@@ -211,13 +195,15 @@ class Walk:
         self._past = dataclasses.replace(self._past, next_attempt=attempt.attempt + 1)
         return attempt
 
-    def _call(self, attempt: Attempt) -> Reply:
+    def _call(self, attempt: Attempt, permit: Permit) -> Reply:
         flight = (attempt.number, attempt.attempt)
         self._tools.flights[flight] = self._tools.clock.monotonic_s()
         try:
             # Joins our ledger with the server's: paid-twice can be computed.
             request_id = f"{self._tools.run_id}-{flight[0]}-{flight[1]}"
-            return self._tools.client.call(self._request, request_id)
+            return self._tools.client.call(
+                self._request, request_id, may_go=lambda: self._may_go(permit)
+            )
         finally:
             del self._tools.flights[flight]
 

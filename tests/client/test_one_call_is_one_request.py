@@ -532,3 +532,45 @@ def test_any_byte_in_a_header_leaves_the_answer_as_it_is(
     server = serve(always(answer.replace(b": r\r\n", b": \x80\xff\r\n")))
     reply = connect(server.url).call(chat(), "night-1-1")
     assert (reply.failure, reply.body) == (None, b'{"choices":[]}')
+
+
+def test_what_may_not_go_any_more_stays_here_and_keeps_its_connection(
+    serve: Serve, connect: Connect
+) -> None:
+    """The last look comes once the connection is there: that may take seconds."""
+    is_connected = threading.Event()
+    answer = always(http())
+
+    def script(line: Line) -> None:
+        is_connected.set()
+        answer(line)
+
+    server = serve(script)
+    client = connect(server.url)
+
+    def may_go() -> bool:
+        assert is_connected.wait(WAIT_S)
+        return False
+
+    held = client.call(chat(), "night-0-1", may_go=may_go)
+    assert held.failure is not None
+    assert held.failure.kind is FailureKind.HELD_BACK
+    assert not held.failure.possibly_billed
+
+    assert client.call(chat(), "night-0-2").failure is None
+    assert [r.headers["x-client-request-id"] for r in server.requests] == ["night-0-2"]
+    assert server.connections == 1
+
+
+def test_what_may_not_go_any_more_asks_no_proxy_for_a_tunnel(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection of a proxy's could not be kept: the look comes before it."""
+    proxy = serve(always(http()))
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+    client = connect("http://api.example/v1")
+
+    held = client.call(chat(), "night-0-1", may_go=lambda: False)
+    assert held.failure is not None
+    assert held.failure.kind is FailureKind.HELD_BACK
+    assert proxy.connections == 0

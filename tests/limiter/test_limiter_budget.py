@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from limiter_fakes import FakeClock, failure, granted, limiter_in, place_in, want
 
-from runner.limiter import Permit, RefusalKind, RunCeilings, begin_session
+from runner.limiter import Limiter, Permit, RefusalKind, RunCeilings, begin_session
 from runner.limiter.admission import Asked, Blocked, admit
 from runner.limiter.budget import Lines, pico_usd
 from runner.limiter.headers import Meters
@@ -148,3 +148,52 @@ def test_a_line_never_goes_below_zero_nor_wraps_round() -> None:
     assert Lines.from_bytes(lines.to_bytes()) == lines
     with pytest.raises(ValueError, match="slots 0 to 999"):
         lines.begin(1000, 0, 0)
+
+
+def late_permit(limiter: Limiter, clock: FakeClock, stop: threading.Event) -> Permit:
+    """One of $1.50, granted five seconds ago, in a run that has had an answer."""
+    limiter.answered(granted(limiter, want(usd="1")), {}, None, Decimal(0))
+    permit = limiter.reserve(want(usd="1.5"), stop)
+    assert isinstance(permit, Permit)
+    clock.wait(threading.Event(), 5)
+    assert not limiter.is_fresh(permit)
+    assert not limiter.is_called_off(permit)
+    return permit
+
+
+def test_a_renewed_permit_keeps_its_dollars_promised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its request is on disk as about to be sent: who dies now leaves that open."""
+    clock, ceilings = FakeClock(), RunCeilings(max_cost_usd=Decimal(2))
+    begin_session(place_in(tmp_path), ceilings, {}, clock)
+    limiter = limiter_in(tmp_path, clock, ceilings=ceilings)
+    renewed = limiter.renew(late_permit(limiter, clock, threading.Event()))
+    assert isinstance(renewed, Permit)
+    assert limiter.is_fresh(renewed)
+
+    def answer_meanwhile(_stop: threading.Event, _seconds: float) -> bool:
+        limiter.answered(renewed, {}, None, Decimal("1.5"))
+        return False
+
+    monkeypatch.setattr(clock, "wait", answer_meanwhile)
+    refusal = limiter.reserve(want(usd="1"), threading.Event())
+    assert isinstance(refusal, Refusal)
+    assert refusal.kind is RefusalKind.BUDGET
+
+
+def test_after_a_refused_renewal_the_dollars_are_promised_until_released(
+    tmp_path: Path,
+) -> None:
+    """Until its attempt is on disk as not sent."""
+    clock, ceilings = FakeClock(), RunCeilings(max_cost_usd=Decimal(2))
+    begin_session(place_in(tmp_path), ceilings, {}, clock)
+    limiter = limiter_in(tmp_path, clock, ceilings=ceilings)
+    stop = threading.Event()
+    permit = late_permit(limiter, clock, stop)
+    stop.set()
+    assert isinstance(limiter.renew(permit), Refusal)
+
+    assert isinstance(limiter.reserve(want(usd="1"), threading.Event()), Refusal)
+    limiter.release(permit)
+    granted(limiter, want(usd="1"))

@@ -68,8 +68,12 @@ MUTANTS = (
             ),
             Edit(
                 "worker/walk.py",
-                "            return self._tools.client.call(self._request, request_id)\n",
-                "            reply = self._tools.client.call(self._request, request_id)\n"
+                "            return self._tools.client.call(\n"
+                "                self._request, request_id, may_go=lambda: self._may_go(permit)\n"
+                "            )\n",
+                "            reply = self._tools.client.call(\n"
+                "                self._request, request_id, may_go=lambda: self._may_go(permit)\n"
+                "            )\n"
                 "            self._tools.shard.begin(attempt)\n"
                 "            return reply\n",
             ),
@@ -219,24 +223,48 @@ MUTANTS = (
     _one(
         "retries ride on the first permit",
         "worker/walk.py",
-        "        permit = self._tools.limiter.reserve(want, self._tools.stop)\n",
-        "        if not hasattr(self, '_held'):\n"
-        "            self._held = self._tools.limiter.reserve(want, self._tools.stop)\n"
-        "        permit = self._held\n",
+        "            permit = self._tools.limiter.reserve(want, self._tools.stop)\n",
+        "            if not hasattr(self, '_held'):\n"
+        "                self._held = self._tools.limiter.reserve(want, self._tools.stop)\n"
+        "            permit = self._held\n",
         *_WALK,
     ),
     _one(
         "stale permit sent",
         "worker/walk.py",
-        "        if not self._tools.limiter.is_fresh(permit) or self._tools.stop.is_set():\n",
-        "        if self._tools.stop.is_set():\n",
+        "        return not self._tools.stop.is_set() and self._tools.limiter.is_fresh(permit)\n",
+        "        return not self._tools.stop.is_set()\n",
         *_WALK,
+    ),
+    _one(
+        "a late permit's attempt recorded anew",
+        "worker/walk.py",
+        "        if not self._tools.limiter.is_called_off(permit):\n            return None\n",
+        "",
+        *_WALK,
+    ),
+    _one(
+        "a renewed permit's dollars promised to others",
+        "limiter/limiter.py",
+        "        free = replace(permit, want=replace(permit.want, worst_usd=Decimal(0)))\n"
+        "        self.give_back(free)\n",
+        "        free = replace(permit, want=replace(permit.want, worst_usd=Decimal(0)))\n"
+        "        self.give_back(permit)\n",
+        "limiter",
+    ),
+    _one(
+        "looked the last time before the connection is there",
+        "client/wire.py",
+        '        connected = self._connected(flight, limits["connect"])\n',
+        "        flight.look_before_going()\n"
+        '        connected = self._connected(flight, limits["connect"])\n',
+        "tests/client",
     ),
     _one(
         "sent although stopped",
         "worker/walk.py",
-        "        if not self._tools.limiter.is_fresh(permit) or self._tools.stop.is_set():\n",
-        "        if False:\n",
+        "        return not self._tools.stop.is_set() and self._tools.limiter.is_fresh(permit)\n",
+        "        return True\n",
         *_WALK,
     ),
     _one(
@@ -362,18 +390,18 @@ MUTANTS = (
     _one(
         "poison counted on the supervisor's death",
         "supervisor/undertaker.py",
-        "                elif is_sudden and self._blame.is_convicted(row):\n",
-        "                elif is_sudden and (\n"
-        "                    self._blame.is_convicted(row)\n"
-        "                    or self._run.backlog.history(row).unresolved\n"
-        "                ):\n",
+        "        if not self._blame.is_convicted(row):\n",
+        "        if not (\n"
+        "            self._blame.is_convicted(row)\n"
+        "            or self._run.backlog.history(row).unresolved\n"
+        "        ):\n",
         *_DEATHS,
     ),
     _one(
         "an item failed for a drain",
         "supervisor/undertaker.py",
-        "                elif is_sudden and self._blame.is_convicted(row):\n",
-        "                elif self._blame.is_convicted(row):\n",
+        "                if not is_over and is_sudden:\n",
+        "                if not is_over:\n",
         "supervisor",
     ),
     _one(

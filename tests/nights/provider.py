@@ -15,7 +15,7 @@ import httpx2
 
 from nights.world import Event, Process, World
 from runner.client import failures
-from runner.client.flights import Cut, Flight, Phase
+from runner.client.flights import Cut, Flight, HeldBack, Phase
 from runner.client.replies import failure_in
 from runner.records import Failure, Reply, Request
 
@@ -236,10 +236,16 @@ class Caller:
         self._landing: list[Event] = []
         self._is_abandoned = False
 
-    def call(self, request: Request, client_request_id: str) -> Reply:
+    def call(
+        self, request: Request, client_request_id: str, *, may_go: Callable[[], bool]
+    ) -> Reply:
         """Send, and wait for what comes."""
         started_s = self._world.now_s
-        flight = Flight(started_s, self._timeout_s, None)
+        flight = Flight(started_s, self._timeout_s, None, may_go)
+        try:
+            flight.look_before_going()
+        except HeldBack as error:
+            return self._reply(flight, b"", failures.of_break(error, flight))
         here = Event(self._world)
         coming: list[Coming] = []
         sent = self._sent(request, client_request_id)

@@ -190,7 +190,7 @@ class _Worker:
             "done": [row],
             "pending": [],
             "failed": [],
-            "aside": 0,
+            "aside": [],
             "verdicts": [[True, None]],
             "stops": [],
             "crashes": [],

@@ -42,9 +42,9 @@ def test_two_deaths_in_company_set_an_item_aside_and_a_third_alone_fails_it(
     assert not blame.is_to_set_aside(4, 0)
     assert not blame.is_convicted(1)
 
+    blame.acquit(2)
     blame.died({1}, alone=True)
     assert blame.is_convicted(1)
-    assert not blame.is_convicted(2)
 
 
 def test_nobody_is_blamed_for_deaths_that_another_item_explains(
@@ -54,10 +54,30 @@ def test_nobody_is_blamed_for_deaths_that_another_item_explains(
     blame = Blame(clock)
     for _ in range(2):
         blame.died({1, 2}, alone=False)
-    assert deaths_until_failed(blame, 1) == 3
+    assert deaths_until_failed(blame, 1) == 4
 
     blame.died({2}, alone=True)
     assert not blame.is_convicted(2)
+
+
+def test_of_two_that_died_together_none_is_failed_before_the_other_was_asked(
+    clock: FakeClock,
+) -> None:
+    """A hand from outside killed the innocent one's worker, once."""
+    poison, innocent = 1, 2
+    blame = Blame(clock)
+    for _ in range(2):
+        blame.died({poison, innocent}, alone=False)
+    blame.died({innocent}, alone=True)
+    assert not blame.is_convicted(innocent)
+
+    blame.died({poison}, alone=True)
+    assert not blame.is_convicted(poison)
+    # Its answer shows that hands from outside are at work: for a minute.
+    blame.acquit(innocent)
+    assert not blame.is_convicted(poison)
+    clock.now_s += 61
+    assert blame.is_convicted(poison)
 
 
 def test_an_item_that_died_only_in_company_is_never_failed(clock: FakeClock) -> None:

@@ -249,7 +249,7 @@ def test_items_in_their_backoff_keep_nobody_from_getting_others() -> None:
     handout.hand_out([worker], 6)
     assert (len(worker.assigned), worker.room) == (6, 0)
 
-    worker.aside = 4
+    worker.aside = {0, 1, 2, 3}
     assert (worker.idle, worker.queued) == (2, 0)
     handout.hand_out([worker], 12)
     assert len(worker.assigned) == 10

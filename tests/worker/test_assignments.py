@@ -43,7 +43,7 @@ def test_others_are_taken_while_one_is_in_its_backoff(
 
     clock.now_s += 30
     assert rows(assignments, 2) == [2, 9]
-    assert assignments.aside == 0
+    assert assignments.aside == []
 
 
 def test_those_aside_come_back_in_the_order_of_their_times(

@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +17,8 @@ from runner.checkpoint.history import history_of
 from runner.config import Pacing
 from runner.records import AttemptState, FailureKind, OutcomeState, Reply
 from runner.retrying import Retrying
-from runner.worker.walk import Tools, Walk
+from runner.worker.tools import Tools
+from runner.worker.walk import Walk
 
 _ITEMS = (1, 2, 3)
 _MOST_ANSWERS = 4
@@ -72,9 +74,12 @@ class Disk(World):
         self.attempts[attempt.number][attempt.attempt] = (attempt, b"")
         self.step("begun")
 
-    def call(self, _request: Any, client_request_id: str) -> Reply:
+    def call(
+        self, _request: Any, client_request_id: str, *, may_go: Callable[[], bool]
+    ) -> Reply:
         """Paid for, when an answer comes."""
         self.step("call")
+        assert may_go()
         number, attempt = (int(part) for part in client_request_id.split("-")[1:])
         assert self.attempts[number][attempt][0].state is AttemptState.OPEN
         assert number not in self.outcomes

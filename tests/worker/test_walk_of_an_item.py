@@ -4,12 +4,13 @@ import dataclasses
 import json
 from collections import deque
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from fake_clock import FakeClock
 from walk_fakes import BAD, GOOD, World, done, reply
 
-from runner.checkpoint.entries import InvalidAnswer, Superseded
+from runner.checkpoint.entries import Attempt, InvalidAnswer, Superseded
 from runner.checkpoint.history import History
 from runner.limiter import Refusal, RefusalKind
 from runner.records import (
@@ -189,9 +190,10 @@ def test_a_dead_account_stops_the_run_and_leaves_the_item_pending(
     assert ending.stop.kind is StopKind.DENIED
 
 
-def test_a_stale_permit_is_not_used(world: World) -> None:
-    """It is given back, the attempt is marked not sent, and a new one is taken."""
+def test_a_permit_that_was_called_off_is_not_used(world: World) -> None:
+    """It is given back, and nothing stays open through a pause of an hour."""
     world.stale = 2
+    world.called_off = True
     world.replies = deque([reply()])
 
     ending = world.walk()
@@ -201,6 +203,73 @@ def test_a_stale_permit_is_not_used(world: World) -> None:
     states = [attempt.state for attempt in world.settled]
     assert states == [AttemptState.NOT_SENT] * 2 + [AttemptState.SETTLED]
     assert done(ending).requests == 1
+
+
+def test_a_permit_that_came_too_late_is_renewed_and_recorded_once(
+    world: World,
+) -> None:
+    """On a disk that takes a second to commit, every first permit comes too late."""
+    world.stale = 2
+    world.replies = deque([reply()])
+
+    ending = world.walk()
+
+    assert world.log[:8] == [
+        *("reserve", "begin", "held back", "renew", "held back", "renew"),
+        *("call", "settle"),
+    ]
+    assert [attempt.state for attempt in world.settled] == [AttemptState.SETTLED]
+    assert done(ending).requests == 1
+
+
+def test_a_refusal_instead_of_a_renewed_permit_leaves_nothing_open(
+    world: World,
+) -> None:
+    """The budget may be gone by then."""
+    world.stale = 1
+    it: Any = world
+    it.renew = lambda _: Refusal(kind=RefusalKind.BUDGET, message="no more")
+
+    ending = world.walk()
+
+    assert ending.stop is not None
+    assert ending.stop.kind is StopKind.BUDGET
+    assert world.log[-2:] == ["settle", "release"]
+    assert [attempt.state for attempt in world.settled] == [AttemptState.NOT_SENT]
+
+
+def test_a_stop_while_it_connects_keeps_the_request_here(world: World) -> None:
+    """The last look comes after the connection, which may take seconds."""
+    real = world.is_fresh
+    it: Any = world
+
+    def stopped_meanwhile(permit: Any) -> bool:
+        world.stop.set()
+        return real(permit)
+
+    it.is_fresh = stopped_meanwhile
+    world.stale = 1
+
+    ending = world.walk()
+
+    assert ending.outcome is None
+    assert world.log.count("call") == 0
+    assert [attempt.state for attempt in world.settled] == [AttemptState.NOT_SENT]
+
+
+def test_nothing_goes_once_it_is_stopped_however_fresh(world: World) -> None:
+    """The stop came between the permit and the send."""
+    real = world.begin
+    it: Any = world
+
+    def begin(attempt: Attempt) -> None:
+        real(attempt)
+        world.stop.set()
+
+    it.begin = begin
+
+    assert world.walk().outcome is None
+    assert world.log.count("call") == 0
 
 
 def test_nothing_is_sent_that_cannot_be_recorded(world: World) -> None:

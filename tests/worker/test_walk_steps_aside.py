@@ -10,7 +10,8 @@ from walk_fakes import World, done, reply
 
 from runner.records import FailureKind, OutcomeState
 from runner.retrying import alone_s
-from runner.worker.walk import Tools, Walk
+from runner.worker.tools import Tools
+from runner.worker.walk import Walk
 
 
 def test_a_failed_item_goes_on_after_the_others_where_it_stood(

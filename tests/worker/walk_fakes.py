@@ -26,7 +26,8 @@ from runner.records import (
     Verdict,
 )
 from runner.retrying import Retrying
-from runner.worker.walk import Ending, Tools, Walk
+from runner.worker.tools import Tools
+from runner.worker.walk import Ending, Walk
 
 GOOD = (
     b'{"choices":[{"message":{"content":"yes"},"finish_reason":"stop"}],'
@@ -63,6 +64,8 @@ class World:
     """The run begins to drain while the call is under way."""
     stale: int = 0
     """So many permits turn stale before they are used."""
+    called_off: bool = False
+    """By a pause, not for being late."""
     store_fails_at: str | None = None
     forgives: bool = False
     refusal: Refusal | None = None
@@ -111,6 +114,19 @@ class World:
         self.stale -= 1
         return self.stale < 0
 
+    def renew(self, permit: Any) -> Any:
+        """Leave at once, or a refusal."""
+        self.log.append("renew")
+        return self.refusal or permit
+
+    def release(self, _permit: Any) -> None:
+        """Its dollars."""
+        self.log.append("release")
+
+    def is_called_off(self, _permit: Any) -> bool:
+        """A stop, or what the test says."""
+        return self.stop.is_set() or self.called_off
+
     def give_back(self, _permit: Any) -> None:
         """Not used."""
         self.log.append("give back")
@@ -143,8 +159,13 @@ class World:
 
     # Client
 
-    def call(self, _request: Request, client_request_id: str) -> Reply:
-        """The next reply of the script."""
+    def call(
+        self, _request: Request, client_request_id: str, *, may_go: Callable[[], bool]
+    ) -> Reply:
+        """The next reply of the script, where it may go."""
+        if not may_go():
+            self.log.append("held back")
+            return reply(kind=FailureKind.HELD_BACK)
         self.log.append("call")
         self.asked.append(client_request_id)
         if self.stops_at_call:
