@@ -258,7 +258,7 @@ MUTANTS = (
         '        connected = self._connected(flight, limits["connect"])\n',
         "        flight.look_before_going()\n"
         '        connected = self._connected(flight, limits["connect"])\n',
-        "tests/client",
+        "client",
     ),
     _one(
         "sent although stopped",
