@@ -241,8 +241,7 @@ def settled(
     failure_counts: bool,
 ) -> Attempt:
     """The attempt with what came back."""
-    unsent = (FailureKind.NOT_SENT, FailureKind.HELD_BACK)
-    not_sent = reply.failure is not None and reply.failure.kind in unsent
+    not_sent = reply.failure is not None and reply.failure.kind is FailureKind.NOT_SENT
     return replace(
         attempt,
         state=AttemptState.NOT_SENT if not_sent else AttemptState.SETTLED,

@@ -300,7 +300,7 @@ class Supervisor:
             self._start(quarantine, 1, 1)
         elif slot.is_ready and not slot.assigned:
             row = suspects.popleft()
-            if self._undertaker.is_failed(row, "killed over it alone"):
+            if self._undertaker.fail_if_convicted(row, "killed over it alone"):
                 self._finish(slot, row)
             else:
                 self._handout.give(slot, [self._backlog.take_aside(row)])

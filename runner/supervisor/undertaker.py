@@ -113,7 +113,7 @@ class Undertaker:
             for row in sorted(slot.assigned):
                 is_over = self._is_settled(slot, row, reader)
                 if not is_over and is_sudden:
-                    is_over = self.is_failed(row, death.why)
+                    is_over = self.fail_if_convicted(row, death.why)
                 if is_over:
                     finish(slot, row)
                 else:
@@ -125,8 +125,8 @@ class Undertaker:
             stop = self._plan_restart(slot, death, is_spared=is_spared)
         return stop
 
-    def is_failed(self, row: int, why: str) -> bool:
-        """Whether the item is convicted by now; then it is failed, and on disk.
+    def fail_if_convicted(self, row: int, why: str) -> bool:
+        """Fail the item, on disk, if it is convicted by now; whether it was.
 
         `why` is how workers die of it. What else died with it may have been asked
         since, and answered.

@@ -23,6 +23,13 @@ from runner.records import FailureKind
 COINS = st.decimals(min_value="0", max_value="2", places=4)
 
 
+def capped(folder: Path, clock: FakeClock, cap_usd: int) -> Limiter:
+    """The limiter of a session that has spent nothing of its cap."""
+    ceilings = RunCeilings(max_cost_usd=Decimal(cap_usd))
+    begin_session(place_in(folder), ceilings, {}, clock)
+    return limiter_in(folder, clock, ceilings=ceilings)
+
+
 @given(
     cap=st.decimals(min_value="0", max_value="20", places=3),
     steps=st.lists(
@@ -100,9 +107,8 @@ def test_an_unknown_cost_counts_as_the_worst_and_a_known_one_as_itself(
 def test_a_failure_costs_what_it_may_have_cost_and_a_permit_given_back_nothing(
     tmp_path: Path,
 ) -> None:
-    clock, ceilings = FakeClock(), RunCeilings(max_cost_usd=Decimal(2))
-    begin_session(place_in(tmp_path), ceilings, {}, clock)
-    limiter = limiter_in(tmp_path, clock, ceilings=ceilings)
+    clock = FakeClock()
+    limiter = capped(tmp_path, clock, 2)
     unsent, cut = failure(FailureKind.NOT_SENT), failure(FailureKind.CUT)
     limiter.give_back(granted(limiter, want(usd="2")))
     limiter.failed(granted(limiter, want(usd="2")), unsent, {}, Decimal(0))
@@ -113,9 +119,8 @@ def test_a_failure_costs_what_it_may_have_cost_and_a_permit_given_back_nothing(
 def test_near_the_cap_it_waits_for_what_is_under_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, ceilings = FakeClock(), RunCeilings(max_cost_usd=Decimal(10))
-    begin_session(place_in(tmp_path), ceilings, {}, clock)
-    limiter = limiter_in(tmp_path, clock, ceilings=ceilings)
+    clock = FakeClock()
+    limiter = capped(tmp_path, clock, 10)
     limiter.answered(granted(limiter, want(usd="1")), {}, None, Decimal(0))
     flying = granted(limiter, want(usd="9"))
     wait = clock.wait
@@ -165,9 +170,8 @@ def test_a_renewed_permit_keeps_its_dollars_promised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its request is on disk as about to be sent: who dies now leaves that open."""
-    clock, ceilings = FakeClock(), RunCeilings(max_cost_usd=Decimal(2))
-    begin_session(place_in(tmp_path), ceilings, {}, clock)
-    limiter = limiter_in(tmp_path, clock, ceilings=ceilings)
+    clock = FakeClock()
+    limiter = capped(tmp_path, clock, 2)
     renewed = limiter.renew(late_permit(limiter, clock, threading.Event()))
     assert isinstance(renewed, Permit)
     assert limiter.is_fresh(renewed)
@@ -186,9 +190,8 @@ def test_after_a_refused_renewal_the_dollars_are_promised_until_released(
     tmp_path: Path,
 ) -> None:
     """Until its attempt is on disk as not sent."""
-    clock, ceilings = FakeClock(), RunCeilings(max_cost_usd=Decimal(2))
-    begin_session(place_in(tmp_path), ceilings, {}, clock)
-    limiter = limiter_in(tmp_path, clock, ceilings=ceilings)
+    clock = FakeClock()
+    limiter = capped(tmp_path, clock, 2)
     stop = threading.Event()
     permit = late_permit(limiter, clock, stop)
     stop.set()

@@ -398,6 +398,13 @@ MUTANTS = (
         *_DEATHS,
     ),
     _one(
+        "what stood in its backoff is suspected",
+        "supervisor/undertaker.py",
+        "slot.assigned - slot.aside\n",
+        "slot.assigned\n",
+        "supervisor",
+    ),
+    _one(
         "an item failed for a drain",
         "supervisor/undertaker.py",
         "                if not is_over and is_sudden:\n",

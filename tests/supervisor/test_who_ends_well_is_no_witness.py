@@ -1,4 +1,4 @@
-"""A worker that ends as it was told to says nothing against the items it held."""
+"""What a worker's end says nothing against: all of them if told to, some if killed."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -63,10 +63,17 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     return Run()
 
 
-def dies(found: Undertaker, number: int, rows: set[int], *, is_clean: bool) -> set[int]:
+def dies(
+    found: Undertaker,
+    number: int,
+    rows: set[int],
+    *,
+    is_clean: bool,
+    aside: frozenset[int] = frozenset(),
+) -> set[int]:
     """Rows that are failed for it."""
     slot = Slot(number=number, threads=1, totals=Totals(), is_ready=True)
-    slot.assigned, slot.recorded = rows, 1
+    slot.assigned, slot.aside, slot.recorded = rows, set(aside), 1
     failed: set[int] = set()
     why = "ended with exit code 0" if is_clean else "killed by SIGKILL"
     death = Died(number, why, is_clean=is_clean)
@@ -92,3 +99,17 @@ def test_a_suspect_is_not_failed_because_its_worker_was_told_to_end(
     assert dies(found, _QUARANTINE, {_POISON}, is_clean=True) == set()
     assert run.given_back[-1] == _POISON
     assert dies(found, _QUARANTINE, {_POISON}, is_clean=False) == {_POISON}
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_what_stood_in_its_backoff_is_no_suspect(run: Any, *, waits: bool) -> None:
+    """None of its code ran: it is given back, and not asked alone."""
+    item = 7
+    found = Undertaker(run, FakeClock())
+    aside = frozenset({item}) if waits else frozenset()
+    for company in (8, 9):
+        rows = {item, company}
+        assert dies(found, 1, rows, is_clean=False, aside=aside) == set()
+
+    assert list(found.suspects) == ([] if waits else [item])
+    assert run.given_back.count(item) == (2 if waits else 1)
