@@ -26,7 +26,7 @@ from runner.records import Answer, Item, OutcomeState, Verdict
 from runner.run_folder import SUPERVISOR_SLOT
 from runner.session.changes import changed_config, identity_of
 from runner.supervisor.opened import holding
-from runner.task import Task, load_task
+from runner.task import Patience, Task, load_task
 from runner.worker.result import result_json
 
 JUDGING = "judging answers"
@@ -48,7 +48,7 @@ def rejudge(
     with contextlib.ExitStack() as opened:
         manifest = opened.enter_context(holding(run_folder, clock))
         config = changed_config(manifest.config, changes)
-        task = _rules_of(manifest.config, config)
+        task = _rules_of(manifest.config, config, Patience(clock))
         manifest = manifest.with_shard(run_folder, SUPERVISOR_SLOT)
         identity = _with_rules(manifest.identity, identity_of(config))
         dataclasses.replace(manifest, config=config, identity=identity).save(run_folder)
@@ -68,14 +68,14 @@ def rejudge(
         return court.result()
 
 
-def _rules_of(before: RunConfig, after: RunConfig) -> Task:
+def _rules_of(before: RunConfig, after: RunConfig, patience: Patience) -> Task:
     """The task with its new rules; TaskError before anything is changed."""
     if after.task.task_path and not before.task.task_path:
         raise TaskError(
             "this run asks by a prompt, so a task file cannot be its rule",
             "use --valid-regex, --choices or --schema",
         )
-    return load_task(after.task, after.items_path)
+    return load_task(after.task, after.items_path, patience)
 
 
 def _with_rules(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:

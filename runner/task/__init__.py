@@ -9,10 +9,12 @@ code is only ever run from here (taskfile, usercode).
 
 from runner.task.identity import identity, identity_digest
 from runner.task.loading import load_task
+from runner.task.patience import Patience
 from runner.task.protocol import Task
 from runner.task.spec import read_prompt, read_schema
 
 __all__ = [
+    "Patience",
     "Task",
     "identity",
     "identity_digest",

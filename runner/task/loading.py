@@ -15,6 +15,7 @@ from runner.records import Answer, Item, Request, Verdict
 from runner.task.bodies import BodyShape
 from runner.task.defaultverdict import default_verdict
 from runner.task.params import checked_params
+from runner.task.patience import Patience
 from runner.task.plainjson import NotJson, as_json, json_or_null, one_line, quoted
 from runner.task.protocol import Task
 from runner.task.questions import (
@@ -38,12 +39,15 @@ from runner.task.template import Template
 from runner.task.usercode import UserFunction, described
 
 
-def load_task(spec: TaskSpec, items_path: Path | None = None) -> Task:
+def load_task(
+    spec: TaskSpec, items_path: Path | None = None, patience: Patience | None = None
+) -> Task:
     """The task, checked as far as it can be without an item.
 
     Args:
         spec: what the user gave.
         items_path: names the items file in messages.
+        patience: waits for the user's functions; None: whoever asks does, for ever.
 
     Raises:
         TaskError: for everything that is wrong with it.
@@ -51,7 +55,8 @@ def load_task(spec: TaskSpec, items_path: Path | None = None) -> Task:
     spec = completed(spec)
     check_spec(spec)
     schema = _schema(spec)
-    file = None if spec.task_path is None else load_task_file(spec.task_path)
+    path = spec.task_path
+    file = None if path is None else load_task_file(path, patience)
     questions = _questions(spec, schema, file)
     return _LoadedTask(
         questions=questions,

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from runner.errors import TaskError
+from runner.task.patience import Patience
 from runner.task.plainjson import one_line
 from runner.task.usercode import (
     UserFunction,
@@ -43,8 +44,8 @@ class TaskFile:
     get_result: UserFunction | None
 
 
-def load_task_file(path: Path) -> TaskFile:
-    """Run the file and take its functions.
+def load_task_file(path: Path, patience: Patience | None = None) -> TaskFile:
+    """Run the file and take its functions, which `patience` waits for.
 
     Raises:
         TaskError: for everything that is wrong with it, with file and line.
@@ -57,7 +58,9 @@ def load_task_file(path: Path) -> TaskFile:
         value = getattr(module, name, None)
         if value is None:
             return None
-        return user_function(name, value, path, may_take_item=may_take_item)
+        return user_function(
+            name, value, path, may_take_item=may_take_item, patience=patience
+        )
 
     get_prompt = found("get_prompt")
     if get_prompt is None:

@@ -1,8 +1,7 @@
 """Calling the user's functions, whatever they do.
 
 Owns arity, the words for an exception, and the one place where a user's
-SystemExit ends. No time limit: a thread that computes cannot be stopped, so a
-function that never returns holds its thread until the worker is killed.
+SystemExit ends.
 
 Floor: rooms.
 """
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import TaskError
+from runner.task.patience import Patience, StillRunning
 from runner.task.plainjson import one_line, type_name
 
 _POSITIONAL = (
@@ -33,17 +33,28 @@ class UserFunction:
     call: Callable[..., Any]
     takes_item: bool = False
     """Whether it wants `(response, item)` rather than `(response)`."""
+    patience: Patience | None = None
+    """None: whoever asks waits for ever."""
 
     def __call__(self, *arguments: Any) -> Any:
         """What the function returns.
 
         Raises:
             TaskError: with the exception and the task file's line, for
-                anything it raises, SystemExit included.
+                anything it raises, SystemExit included; and when it does not
+                return in time.
             KeyboardInterrupt: only for a Ctrl-C of the person at the terminal.
         """
         try:
-            return self.call(*arguments)
+            if self.patience is None:
+                return self.call(*arguments)
+            return self.patience.call(self.call, arguments)
+        except StillRunning as error:
+            assert self.patience
+            raise TaskError(
+                f"{self.name} has not returned for {self.patience.limit_s:.0f} s"
+                f" ({_place(self.call, self.path)})"
+            ) from error
         except BaseException as error:  # a user's sys.exit() must not end a worker
             if is_ctrl_c(error):
                 raise
@@ -52,7 +63,12 @@ class UserFunction:
 
 
 def user_function(
-    name: str, found: Any, path: Path, *, may_take_item: bool = False
+    name: str,
+    found: Any,
+    path: Path,
+    *,
+    may_take_item: bool = False,
+    patience: Patience | None = None,
 ) -> UserFunction:
     """The function under its contract.
 
@@ -74,7 +90,9 @@ def user_function(
         raise TaskError(
             f"{place}: {name} must take {forms}, not {_signature(found)}",
         )
-    return UserFunction(name=name, path=path, call=found, takes_item=takes_item)
+    return UserFunction(
+        name=name, path=path, call=found, takes_item=takes_item, patience=patience
+    )
 
 
 def is_ctrl_c(error: BaseException) -> bool:

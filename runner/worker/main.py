@@ -35,6 +35,10 @@ from runner.worker.walk import Walk
 _TICK_S = 0.05
 _SLOWEST_SHOWN = 3
 _ABANDON_GRACE_S = 1.0
+_GIVEN_UP_MOST = 4
+"""Functions of the user that may compute for ever beside the others."""
+_DRAIN_PATIENCE_S = 10.0
+"""Nothing is lost where a function is not waited for: its answer is on disk."""
 
 
 def work(
@@ -201,6 +205,7 @@ class Worker:
         self._tools.client.enforce_deadlines()
         self._tools.limiter.settle()
         self._assignments.ripen()
+        self._end_if_crowded()
         message = self._outbox.collect(self._slowest())
         if message:
             message["aside"] = self._assignments.aside
@@ -208,6 +213,15 @@ class Worker:
             self._channel.send(message)
         if self._tools.shard.failure:
             self._outbox.stop(_stop_of(self._tools.shard.failure))
+
+    def _end_if_crowded(self) -> None:
+        """In a new process none of them is left."""
+        given_up = self._tools.patience.given_up
+        if given_up >= _GIVEN_UP_MOST and not self._stop.is_set():
+            self._outbox.note(
+                f"is replaced: {given_up} calls of the task file have not returned"
+            )
+            self._halt()
 
     def _drain(self, abandon: threading.Event) -> None:
         """Wait for what is in flight; everything received is recorded."""
@@ -223,9 +237,9 @@ class Worker:
 
     def _is_anyone_at_work(self) -> bool:
         # Those that have ended are asked once.
-        while self._threads and not self._threads[-1].is_alive():
-            self._threads.pop()
-        return bool(self._threads)
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        lost = self._tools.patience.waits_longer_than(_DRAIN_PATIENCE_S)
+        return len(self._threads) > lost
 
     def _slowest(self) -> list[list[float]]:
         now_s = self._clock.monotonic_s()

@@ -22,7 +22,7 @@ from runner.limiter import Limiter
 from runner.pricing import PriceBook
 from runner.protocols import WorkerSettings
 from runner.retrying import Retrying
-from runner.task import Task, identity_digest, load_task
+from runner.task import Patience, Task, identity_digest, load_task
 from runner.worker.tools import Tools
 from runner.worker.wants import ceilings_of, place_of
 
@@ -54,12 +54,14 @@ def open_tools(
     opened.callback(shard.close)
     limiter = _open_limiter(settings, clock)
     opened.callback(limiter.close)
+    patience = Patience(clock)
     client = Client(_client_settings(settings), api_key, clock)
     opened.callback(client.close)
     return Tools(
         run_id=settings.run_id,
         slot=settings.slot,
-        task=_unchanged_task(settings),
+        task=_unchanged_task(settings, patience),
+        patience=patience,
         limiter=limiter,
         shard=shard,
         client=client,
@@ -120,7 +122,7 @@ def _stored_reply(
     return found
 
 
-def _unchanged_task(settings: WorkerSettings) -> Task:
+def _unchanged_task(settings: WorkerSettings, patience: Patience) -> Task:
     """The task; TaskError if its files are not those the session began with."""
     spec = settings.config.task
     if identity_digest(spec) != settings.task_digest:
@@ -128,4 +130,4 @@ def _unchanged_task(settings: WorkerSettings) -> Task:
             "the task changed while the run was using it",
             "put it back, or go on with --accept-changes",
         )
-    return load_task(spec, settings.config.items_path)
+    return load_task(spec, settings.config.items_path, patience)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from runner.checkpoint.entries import Attempt
 from runner.checkpoint.shard import Shard
 from runner.client import Client
-from runner.clock import Clock
+from runner.clock import Clock, SystemClock
 from runner.config import Pacing
 from runner.limiter import Limiter
 from runner.pricing import PriceBook
 from runner.retrying import Retrying
-from runner.task import Task
+from runner.task import Patience, Task
 from runner.worker.meter import Meter
 
 
@@ -40,6 +40,8 @@ class Tools:
     flights: dict[tuple[int, int], float]
     """Item number and attempt → monotonic second it was sent."""
     meter: Meter = field(default_factory=Meter)
+    patience: Patience = field(default_factory=lambda: Patience(SystemClock()))
+    """Waits for the user's functions."""
     others_wait: Callable[[], bool] = lambda: False
     """Whether other items of this worker wait for a thread."""
     without_key: Callable[[str], str] = lambda text: text

@@ -2,149 +2,35 @@
 
 import dataclasses
 import errno
-import json
 import multiprocessing
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
+from listening import begun, recorded, work
 
 from runner.checkpoint.locks import RunLock
-from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.rescue import RESCUE, RescueFile
 from runner.checkpoint.shard import shard_folder
 from runner.clock import SystemClock
-from runner.config import Pacing, RunConfig, Service, TaskSpec, default_output
 from runner.engines import load
 from runner.engines.framing import Unframer, frame
 from runner.errors import RunLocked, UsageError
-from runner.limiter import begin_session
 from runner.limiter.pair import CellPair
-from runner.protocols import Died, Engine, Event, Said, WorkerSettings
+from runner.protocols import Died, Engine, WorkerSettings
 from runner.records import JsonObject
-from runner.session.starting import create_run
-from runner.simulator import Simulator, launch
-from runner.task import identity_digest
 from runner.worker import main as worker
-from runner.worker.wants import ceilings_of, place_of
-
-
-@pytest.fixture(params=["inline", "local"])
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """Each engine in turn."""
-    loaded = load(request.param)
-    yield loaded
-    loaded.close()
-
-
-@pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[Simulator]:
-    """A server that echoes after a fifth of a second."""
-    scenario = "latency=0.2,latency_spread=0,answer=echo"
-    with launch(scenario, tmp_path / "ledger.jsonl", 1) as running:
-        yield running
-
-
-@pytest.fixture
-def settings(tmp_path: Path, simulator: Simulator) -> WorkerSettings:
-    """Worker 1 of a run of twenty items, with four threads."""
-    items = tmp_path / "items.jsonl"
-    items.write_text("".join(json.dumps({"id": n}) + "\n" for n in range(20)))
-    config = RunConfig(
-        items_path=items,
-        task=TaskSpec(prompt="{{id}}", model="gpt-4o-mini"),
-        service=Service(base_url=simulator.base_url),
-        pacing=Pacing(workers=1, threads=4),
-        output=default_output(items),
-    )
-    clock = SystemClock()
-    folder = create_run(
-        config,
-        name=None,
-        state_dir=tmp_path / "state",
-        new=False,
-        clock=clock,
-        on_progress=None,
-    )
-    manifest = Manifest.load(folder).with_shard(folder, 1)
-    key_cell = tmp_path / "key.cell"
-    ceilings = ceilings_of(config.pacing)
-    begin_session(place_of(folder, key_cell, 0), ceilings, {}, clock)
-    return WorkerSettings(
-        run_folder=folder,
-        run_id=manifest.run_id,
-        slot=1,
-        threads=4,
-        allowed=4,
-        key_cell=key_cell,
-        config=manifest.config,
-        task_digest=identity_digest(manifest.config.task),
-    )
-
-
-class Listener:
-    """Polls an engine and keeps what it said."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.events: list[Event] = []
-
-    def until(self, is_enough: Callable[[], bool]) -> None:
-        """Poll until that is so."""
-        deadline_s = time.monotonic() + 60
-        while not is_enough():
-            assert time.monotonic() < deadline_s, self.events[-3:]
-            self.events += self.engine.poll(0.1)
-
-    def said(self, what: str) -> list[dict[str, object]]:
-        """Messages of that kind."""
-        return [
-            event.message
-            for event in self.events
-            if isinstance(event, Said) and event.message["is"] == what
-        ]
-
-    @property
-    def done(self) -> list[int]:
-        """Rows told as done."""
-        return [row for m in self.said("progress") for row in m["done"]]  # type: ignore[attr-defined]  # JSON
-
-    @property
-    def deaths(self) -> list[Died]:
-        """Workers that are gone."""
-        return [event for event in self.events if isinstance(event, Died)]
-
-
-def work(rows: range) -> dict[str, object]:
-    """An order to walk those rows."""
-    return {"do": "work", "rows": list(rows), "histories": {}}
-
-
-def begun(engine: Engine, settings: WorkerSettings) -> Listener:
-    """A listener to a worker that is ready."""
-    listener = Listener(engine)
-    engine.start(settings, "sk-test")
-    listener.until(lambda: bool(listener.said("ready")))
-    return listener
+from runner.worker.wants import place_of
 
 
 def descriptors() -> int:
     """How many this process has open."""
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-def recorded(settings: WorkerSettings) -> dict[int, str]:
-    """Item number → response on disk."""
-    reader = RunReader(settings.run_folder, settings.run_id, [1], live=False)
-    found = {o.number: json.loads(r)["response"] for o, r in reader.outcomes()}
-    reader.close()
-    return found
 
 
 def test_a_worker_answers_what_it_is_given_and_says_so_once_it_is_on_disk(

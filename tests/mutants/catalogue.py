@@ -237,6 +237,21 @@ MUTANTS = (
         *_WALK,
     ),
     _one(
+        "a drain that waits for a rule that never returns",
+        "worker/main.py",
+        "        return len(self._threads) > lost\n",
+        "        return bool(self._threads or lost)\n",
+        "engines",
+    ),
+    _one(
+        "a rule that never returns is waited for",
+        "task/usercode.py",
+        "            if self.patience is None:\n",
+        "            if self.patience or not self.patience:\n",
+        "task",
+        "engines",
+    ),
+    _one(
         "a late permit's attempt recorded anew",
         "worker/walk.py",
         "        if not self._tools.limiter.is_called_off(permit):\n            return None\n",

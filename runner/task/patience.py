@@ -1,0 +1,117 @@
+"""Calling what may never return.
+
+A thread that computes cannot be stopped. So the user's function is called in a thread
+of its own, and whoever asked goes on without it after a while. That thread is not used
+again before the function has returned, if it ever does.
+
+Floor: rooms.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any
+
+from runner.clock import Clock
+
+LIMIT_S = 300.0
+"""A rule may run a program, or ask another server; longer than this it hangs."""
+
+
+class StillRunning(Exception):
+    """It has not returned in time, and nobody waits for it any more."""
+
+
+_Task = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]
+
+
+class Patience:
+    """Waits for a function so long and no longer; asked by many threads at once."""
+
+    def __init__(self, clock: Clock, limit_s: float = LIMIT_S) -> None:
+        self.limit_s = limit_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._idle: list[SimpleQueue[_Task]] = []
+        self._given_up: set[Future[Any]] = set()
+        self._since_s: dict[Future[Any], float] = {}
+
+    @property
+    def given_up(self) -> int:
+        """Calls that nobody waits for any more, and that have not returned yet."""
+        return len(self._given_up)
+
+    def waits_longer_than(self, seconds: float) -> int:
+        """Callers that have been waiting for longer than that."""
+        now_s = self._clock.monotonic_s()
+        return sum(now_s - at_s > seconds for at_s in self._since_s.copy().values())
+
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """What the function returns.
+
+        Raises:
+            StillRunning: after `limit_s`.
+            BaseException: whatever the function raises.
+        """
+        future: Future[Any] = Future()
+        self._since_s[future] = self._clock.monotonic_s()
+        try:
+            helper = self._helper()
+            if helper is None:
+                return function(*arguments)
+            helper.put((future, function, arguments))
+            # Not `result`: that could not tell a function's own TimeoutError.
+            error = future.exception(self.limit_s)
+        except TimeoutError:
+            self._give_up(future)
+            error = future.exception(0)
+        finally:
+            del self._since_s[future]
+        if error is not None:
+            raise error
+        return future.result()
+
+    def _helper(self) -> "SimpleQueue[_Task] | None":
+        """A thread that does nothing else; None: the system gives no more."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        tasks: SimpleQueue[_Task] = SimpleQueue()
+        # A daemon: what never returns must not keep its process alive.
+        thread = threading.Thread(target=self._serve, args=(tasks,), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return None
+        return tasks
+
+    def _give_up(self, future: Future[Any]) -> None:
+        with self._lock:
+            if not future.done():
+                self._given_up.add(future)
+                raise StillRunning
+
+    def _serve(self, tasks: "SimpleQueue[_Task]") -> None:
+        while True:
+            self._do(tasks, *tasks.get())
+
+    def _do(
+        self,
+        tasks: "SimpleQueue[_Task]",
+        future: Future[Any],
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+    ) -> None:
+        result, failure = None, None
+        try:
+            result = function(*arguments)
+        except BaseException as error:  # noqa: BLE001 - raised again where it was asked
+            failure = error
+        with self._lock:
+            self._idle.append(tasks)
+            self._given_up.discard(future)
+            if failure is None:
+                future.set_result(result)
+            else:
+                future.set_exception(failure)
