@@ -21,7 +21,7 @@ from test_a_rule_that_never_returns import RELEASED
 def get_prompt(item): return str(item["id"])
 def is_response_valid(response):
     if int(response) in {hang}:
-        RELEASED.wait()
+        RELEASED.wait(30)
     return True
 """
 

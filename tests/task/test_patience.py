@@ -20,7 +20,7 @@ from test_patience import RELEASED
 def get_prompt(item): return item['title']
 def is_response_valid(response):
     if response == "hang":
-        RELEASED.wait()
+        RELEASED.wait(30)
     return True
 """
 
@@ -67,7 +67,7 @@ def test_a_rule_that_never_returns_leaves_the_answer_unjudged(
 
 def test_a_prompt_that_never_returns_is_an_error_with_its_line(tmp_path: Path) -> None:
     """The item fails; the others go on."""
-    source = "import threading\ndef get_prompt(item): threading.Event().wait()\n"
+    source = "import threading\ndef get_prompt(item): threading.Event().wait(30)\n"
     judged = impatient_task(tmp_path, source, Patience(SystemClock(), SHORT_S))
 
     with pytest.raises(TaskError, match=r"get_prompt has not returned .*mine\.py:2"):
