@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runner.checkpoint.manifest import Manifest
-from runner.errors import OutputError, RunExists, RunNotFound, StateDamaged, UsageError
+from runner.errors import (
+    OutputError,
+    RunExists,
+    RunNotFound,
+    StateDamaged,
+    StateTooNew,
+    UsageError,
+)
 from runner.records import RunState
 from runner.run_folder import MANIFEST, folder_of
 from runner.supervisor.heartbeat import read_status
@@ -37,7 +44,7 @@ def refuse_known(state_dir: Path, name: str, items_path: Path) -> None:
     for folder in run_folders(state_dir):
         try:
             manifest = Manifest.load(folder)
-        except StateDamaged:
+        except (StateDamaged, StateTooNew):
             if folder.name == name:
                 raise
             continue  # somebody else's run: its own commands say what is wrong
@@ -56,7 +63,7 @@ def refuse_shared_output(state_dir: Path, processed_path: Path) -> None:
     for folder in run_folders(state_dir):
         try:
             theirs = Manifest.load(folder).config.output.processed_path
-        except StateDamaged:
+        except (StateDamaged, StateTooNew):
             continue  # nobody knows what it writes; its own commands complain
         if theirs == processed_path:
             raise OutputError(
@@ -107,7 +114,7 @@ def run_folders(state_dir: Path) -> Iterator[Path]:
 def _is_unfinished(folder: Path) -> bool:
     try:
         return read_status(folder).state is not RunState.FINISHED
-    except StateDamaged:
+    except (StateDamaged, StateTooNew):
         return True
 
 

@@ -8,6 +8,7 @@ Floor: the run.
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +23,7 @@ from runner.clock import Clock
 from runner.config import RunConfig
 from runner.errors import StoreError, TaskError
 from runner.itemfile import ItemIndex, ItemReader
+from runner.keys import redacted
 from runner.records import Answer, Item, OutcomeState, Verdict
 from runner.run_folder import SUPERVISOR_SLOT
 from runner.session.changes import changed_config, identity_of
@@ -60,7 +62,8 @@ def rejudge(
         opened.callback(reader.close)
         shard = Shard(run_folder, SUPERVISOR_SLOT)
         opened.callback(shard.close)
-        court = _Court(task, reader, shard, clock)
+        key = os.environ.get(config.service.api_key_env)
+        court = _Court(task, reader, shard, clock, key)
         for row in range(len(index)):
             court.try_item(items.read(row))
             if on_progress:
@@ -88,12 +91,19 @@ class _Court:
     """Judges item by item and counts what changed."""
 
     def __init__(
-        self, task: Task, reader: RunReader, shard: Shard, clock: Clock
+        self,
+        task: Task,
+        reader: RunReader,
+        shard: Shard,
+        clock: Clock,
+        key: str | None,
     ) -> None:
+        """`key`: what a rule says when it raises may hold it."""
         self._task = task
         self._reader = reader
         self._shard = shard
         self._clock = clock
+        self._key = key
         self._judged = self._to_valid = self._to_invalid = 0
         self._error: StoreError | None = None
 
@@ -109,14 +119,17 @@ class _Court:
         )
 
     def try_item(self, item: Item) -> None:
-        """Judge every answer of one item that has an outcome."""
+        """Judge every answer of one item that has an outcome.
+
+        Also where it failed: what killed its workers may have been the rule.
+        """
         found = self._reader.outcome(item.ref.number)
-        if found is None or found[0].answer is None:
+        if found is None:
             return
         attempts = self._reader.attempts(item.ref.number)
         cases = [self._judge(item, a, body) for a, body in attempts if a.is_answer]
         if not cases:
-            return  # lost in a damage: the outcome is all there is
+            return  # never answered, or lost in a damage: the outcome is all there is
         self._judged += len(cases)
         chosen = next((c for c in cases if c.verdict.valid), cases[-1])
         outcome = self._outcome(found[0], chosen, cases)
@@ -134,7 +147,10 @@ class _Court:
 
     def _judge(self, item: Item, attempt: Attempt, body: bytes) -> "_Case":
         answer = read_answer(attempt.endpoint, body)
-        return _Case(attempt, answer, self._task.judge(item, answer))
+        verdict = self._task.judge(item, answer)
+        reason = verdict.reason and redacted(verdict.reason, self._key)
+        verdict = dataclasses.replace(verdict, reason=reason)
+        return _Case(attempt, answer, verdict)
 
     def _outcome(
         self, old: Outcome, chosen: "_Case", cases: Sequence["_Case"]

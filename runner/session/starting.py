@@ -14,7 +14,7 @@ from runner.durable import blaming_the_disk
 from runner.errors import StateError
 from runner.finalizer import check_targets
 from runner.itemfile import is_batch_file
-from runner.preflight import probe
+from runner.preflight import check_base_url, probe
 from runner.run_folder import INDEX, REJECTED, folder_of
 from runner.session.building import building, locked, moved
 from runner.session.changes import identity_of
@@ -166,4 +166,6 @@ def _with_server(config: RunConfig) -> RunConfig:
 
 
 def _with_simulation(config: RunConfig) -> RunConfig:
+    if config.service.scenario is None:
+        check_base_url(config.service.base_url)
     return dataclasses.replace(config, service=simulated_service(config.service))

@@ -1,5 +1,6 @@
 """A plan refuses what a start would refuse, in the same words, and creates nothing."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ import pytest
 from session_stage import Stage
 
 from runner.api import Run
-from runner.config import default_output
-from runner.errors import RunnerError
+from runner.config import Service, default_output
+from runner.errors import RunnerError, StateTooNew
+from runner.run_folder import MANIFEST
 
 
 def target_exists(stage: Stage) -> dict[str, Any]:
@@ -53,6 +55,11 @@ def impossible_name(stage: Stage) -> dict[str, Any]:
     return {"name": "../up"}
 
 
+def no_url(stage: Stage) -> dict[str, Any]:
+    """What is to be asked has no address."""
+    return {"config": stage.config(service=Service(base_url="localhost:8000"))}
+
+
 def state_is_a_file(stage: Stage) -> dict[str, Any]:
     """Runs cannot live in a file."""
     stage.state_dir.write_text("")
@@ -80,6 +87,7 @@ def everything(folder: Path) -> list[Path]:
         run_on_these_items,
         output_of_another_run,
         impossible_name,
+        no_url,
         state_is_a_file,
         state_below_a_file,
     ],
@@ -121,3 +129,16 @@ def test_a_second_run_with_files_of_its_own_passes_both(stage: Stage) -> None:
     config = stage.config(output=output)
     assert Run.plan(config, state_dir=stage.state_dir, new=True).items == 1
     assert Run.start(config, state_dir=stage.state_dir, new=True).name == "items-2"
+
+
+def test_a_run_of_a_newer_version_is_in_nobodys_way(stage: Stage) -> None:
+    stage.write_items("a")
+    other = stage.state_dir / "other"
+    Run.start(stage.config(), name="other", state_dir=stage.state_dir)
+    (other / MANIFEST).write_text(json.dumps({"version": 99}))
+
+    with pytest.raises(StateTooNew):
+        Run.start(stage.config(), name="other", state_dir=stage.state_dir)
+    assert Run.start(stage.config(), state_dir=stage.state_dir).name == "items"
+    with pytest.raises(StateTooNew):
+        Run.open("other", stage.state_dir)
