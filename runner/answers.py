@@ -168,7 +168,7 @@ def _responses(body: JsonObject) -> Answer | None:
         return None
     items = [item for item in output if isinstance(item, dict)]
     text = _parts(items, "output_text", "text")
-    calls = [item for item in items if item.get("type") in _TOOL_CALLS]
+    calls = [item for item in items if _text(item.get("type")) in _TOOL_CALLS]
     return Answer(
         response=text or calls or text,
         finish_reason=_responses_finish(body),

@@ -38,10 +38,12 @@ from runner.config import (
     default_output,
 )
 from runner.engines.spawned import leave_if_importing_main
+from runner.errors import RunnerError
 from runner.fitting import at_the_door, unknown_names
 from runner.keys import resolve_key
-from runner.records import RunStatus
+from runner.records import RunState, RunStatus
 from runner.session.backing_up import back_up
+from runner.session.changes import changed_config
 from runner.session.exporting import export_run
 from runner.session.naming import find_run
 from runner.session.rejudging import rejudge
@@ -165,7 +167,7 @@ class Run:
         """
         return work(
             self.folder,
-            api_key=api_key or _key_of(self.config.service),
+            api_key=api_key or _key_of(changed_config(self.config, changes).service),
             wishes=Wishes(
                 changes=changes,
                 accept_changes=accept_changes,
@@ -247,15 +249,27 @@ class Run:
         return salvage_run(self.folder, on_progress=on_progress)
 
     def stop(self) -> bool:
-        """Have a running session drain (SIGTERM); False if none runs here."""
+        """Have a running session drain (SIGTERM); False if none runs here.
+
+        One that drains already is left alone: a second signal would give up what is
+        in flight.
+        """
         owner = owner_of(self.folder)
         if owner is None or not owner.is_alive():
             return False
+        if self._drains():
+            return True
         with contextlib.suppress(OSError):
             # On a full disk the run is stopped all the same, by "SIGTERM".
             request_stop(self.folder, owner)
         os.kill(owner.pid, signal.SIGTERM)
         return True
+
+    def _drains(self) -> bool:
+        try:
+            return self.status().state is RunState.DRAINING
+        except RunnerError:
+            return False  # damaged: stopped all the same
 
 
 @at_the_door
@@ -289,7 +303,7 @@ def run(  # noqa: PLR0913 - the library's face: each is one thing a user may say
     told = {
         **more,
         "prompt": prompt,
-        "task_path": Path(task) if task else None,
+        "task_path": Path(task) if task else more.get("task_path"),
         "model": model,
         "params": params or {},
         "rpm": rpm,

@@ -71,6 +71,9 @@ class Changes:
     reask_truncated: bool | None = None
     base_url: Text | None = None
     prices: dict[str, Price] = field(default_factory=dict)
+    api_key_env: Text | None = None
+    api_key_path: Path | None = None
+    """Where the key is from now on; the key itself is stored nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,10 @@ class StoreError(RunnerError):
     exit_code = 4
 
 
+class StoreClosed(StoreError):
+    """It came after the checkpoint was closed: nobody waited for it any more."""
+
+
 class StateError(RunnerError):
     """The state on disk forbids going on."""
 

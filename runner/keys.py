@@ -17,6 +17,8 @@ from runner.errors import UsageError
 
 SIMULATED_KEY = "simulated"
 """What the embedded simulator is sent: it takes any key."""
+NO_KEY_NEEDED = "no-key-needed"
+"""Instead of one, for a session that will send nothing."""
 
 _MOST_BYTES = 1 << 16
 _SENDABLE = re.compile("[!-~]+")

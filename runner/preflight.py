@@ -7,6 +7,7 @@ Floor: doors and rules. The one door to requests.
 """
 
 import ipaddress
+import ssl
 from decimal import Decimal, InvalidOperation
 from urllib.parse import urlsplit
 
@@ -53,13 +54,31 @@ def probe(base_url: str) -> dict[str, Price]:
 def _models(base_url: str) -> requests.Response:
     try:
         return requests.get(
-            f"{base_url.rstrip('/')}/models", timeout=_TIMEOUT_S, allow_redirects=False
+            f"{base_url.rstrip('/')}/models",
+            timeout=_TIMEOUT_S,
+            allow_redirects=False,
+            verify=_authorities(),
         )
+    except requests.exceptions.SSLError as error:
+        raise EndpointError(
+            f"no encrypted connection to {base_url} ({_cause(error)})",
+            "for a certificate of your own authority set SSL_CERT_FILE to its file",
+        ) from error
     except requests.RequestException as error:
         raise EndpointError(
             f"nothing answers at {base_url} ({_cause(error)})",
             "check --base-url (or OPENAI_BASE_URL) and the network",
         ) from error
+
+
+def _authorities() -> str | bool:
+    """Whose certificates are trusted: as the workers' client does, not as requests.
+
+    That would look into REQUESTS_CA_BUNDLE or its own list: a start would pass, and
+    each call of the night would fail, or the other way round.
+    """
+    paths = ssl.get_default_verify_paths()  # SSL_CERT_FILE, SSL_CERT_DIR, the system's
+    return paths.cafile or paths.capath or True
 
 
 def _look_below(base_url: str) -> None:

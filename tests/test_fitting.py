@@ -11,10 +11,20 @@ from runner import Run, run
 from runner.api_records import Changes
 from runner.config import RunConfig, TaskSpec, default_output
 from runner.engines import _ENGINES
-from runner.errors import UsageError
+from runner.errors import TaskError, UsageError
 from runner.fitting import at_the_door
 
 ASK: dict[str, Any] = {"prompt": "{{text}}", "model": "m", "scenario": "latency=0"}
+
+
+def test_the_task_file_may_be_named_as_the_field_is(tmp_path: Path) -> None:
+    """It was left out without a word, and "nothing says what to ask"."""
+    items = tmp_path / "items.jsonl"
+    items.write_text('{"id": 1}\n')
+    for name in ("task", "task_path"):
+        told: dict[str, Any] = {name: tmp_path / "gone.py", "state_dir": tmp_path}
+        with pytest.raises(TaskError, match=r"gone\.py"):
+            run(items, model="m", scenario="", **told)
 
 
 @pytest.mark.parametrize(

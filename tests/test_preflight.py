@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from certificates import make_certificate, serving_with
 
 from runner.errors import EndpointError
 from runner.preflight import probe
@@ -42,6 +44,40 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Of a server that only its own people know."""
+    return make_certificate(tmp_path)
+
+
+@pytest.fixture
+def encrypted(serve: Serve, certificate: Path) -> Iterator[str]:
+    """The address of a server with that certificate."""
+    serve({"/v1/models": 401})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
+    server.socket = serving_with(certificate).wrap_socket(
+        server.socket, server_side=True
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://localhost:{server.server_port}/v1"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_start_trusts_the_authorities_that_the_workers_trust(
+    encrypted: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would pass, and each call of the night would fail, or be refused."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with pytest.raises(EndpointError, match="set SSL_CERT_FILE"):
+        probe(encrypted)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    assert probe(encrypted) == {}
 
 
 @pytest.mark.parametrize("status", [200, 401, 403])

@@ -18,7 +18,7 @@ from runner.checkpoint.accounting import Delta, add, as_delta, as_totals, delta_
 from runner.checkpoint.entries import TOTALS_KEY
 from runner.checkpoint.envelope import seal, unseal
 from runner.checkpoint.store import open_store
-from runner.errors import RunnerError, StateDamaged, StoreError
+from runner.errors import RunnerError, StateDamaged, StoreClosed, StoreError
 from runner.records import Totals
 
 _MOST_WRITES_A_COMMIT = 2_000
@@ -76,7 +76,7 @@ class Committer:
                 self._waiting.append(write)
                 self._lock.notify()
                 return
-        write.done(self._failure or StoreError("the checkpoint is closed"))
+        write.done(self._failure or StoreClosed("the checkpoint is closed"))
 
     def write(
         self, key: str, sealed: bytes, delta: Delta, *, is_new: bool | None = None

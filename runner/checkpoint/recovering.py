@@ -146,7 +146,8 @@ def _kept_aside(folder: Path) -> tuple[dict[str, Record], Unreadable | None]:
                 entry=Attempt.from_json(fields),
             )
     except (StateDamaged, ValueError, KeyError, TypeError) as error:
-        return kept, Unreadable(key=None, why=f"{RESCUE}: {error!r}")
+        why = f"{RESCUE}: {error!r}"
+        return kept, Unreadable(key=None, why=why, is_rescued=True)
     return kept, None
 
 

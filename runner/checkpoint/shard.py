@@ -16,7 +16,6 @@ import contextlib
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from runner.checkpoint.accounting import (
@@ -45,14 +44,6 @@ from runner.errors import StoreError
 from runner.records import JsonObject, Totals
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardCounts:
-    """A shard's totals, and how many of its open attempts are in flight now."""
-
-    totals: Totals
-    in_flight: int
-
-
 class Shard:
     """The writing side of one shard; one process at a time has it open."""
 
@@ -75,7 +66,6 @@ class Shard:
             self._committer = Committer(folder)
             opened.pop_all()
         self._lock = threading.Lock()
-        self._in_flight: set[str] = set()
         self._rescued: Delta = {}
         self._is_closed = False
 
@@ -84,12 +74,10 @@ class Shard:
         """Why nothing can be recorded any more; None while all is well."""
         return self._committer.failure
 
-    def counts(self) -> ShardCounts:
-        """What is on disk, and what of it is in flight in this process."""
+    def totals(self) -> Totals:
+        """What is on disk, rescued records included."""
         with self._lock:
-            in_flight = len(self._in_flight)
-            totals = self._committer.totals + as_totals(self._rescued)
-        return ShardCounts(totals=totals, in_flight=in_flight)
+            return self._committer.totals + as_totals(self._rescued)
 
     def begin(self, attempt: Attempt) -> None:
         """Put "about to spend" on disk; StoreError if that is not possible."""
@@ -97,8 +85,6 @@ class Shard:
         sealed = seal(key, attempt.to_json())
         delta = delta_of_attempt(attempt)
         self._committer.write(key, sealed, delta, is_new=True)
-        with self._lock:
-            self._in_flight.add(key)
 
     def settle(self, begun: Attempt, settled: Attempt, body: bytes) -> None:
         """Put what came back on disk, as received.
@@ -114,8 +100,6 @@ class Shard:
         except StoreError:
             self._keep(key, sealed, delta)
             raise
-        with self._lock:
-            self._in_flight.discard(key)
 
     def record(
         self,
@@ -170,7 +154,6 @@ class Shard:
             if self._rescue is None or self._is_closed:
                 return
             self._rescue.keep(key, sealed)
-            self._in_flight.discard(key)
             add(self._rescued, delta)
 
 

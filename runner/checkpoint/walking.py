@@ -40,6 +40,8 @@ class Unreadable:
     key: str | None
     """None: nobody knows."""
     why: str
+    is_rescued: bool = False
+    """It may be the reply to an attempt that looks open."""
 
 
 def walk(connection: sqlite3.Connection) -> Iterator[Record | Unreadable]:

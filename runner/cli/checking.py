@@ -39,6 +39,7 @@ def backup(words: list[str], state_dir: Path) -> int:
         f"{printable(made.folder)}: {display.count(made.attempts, 'request')},"
         f" {display.count(made.outcomes, 'outcome')}{under_way}; read again, sound\n"
         f"  restore  mv {printable(made.folder)} {printable(run.folder)}"
+        "   (what is there now moved away first)"
     )
     return ALL_VALID
 

@@ -50,6 +50,8 @@ def changes_of(given: ResumeOptions) -> Changes:
         **_task(given.ask, given.valid, given.whom),
         base_url=whom.get("base_url"),
         prices=_prices(given.whom.prices),
+        api_key_env=given.key.api_key_env,
+        api_key_path=given.key.api_key_path,
     )
 
 

@@ -31,11 +31,13 @@ from runner.cli.simulating import check_simulator
 from runner.config import RunConfig
 from runner.errors import UsageError
 from runner.exit_codes import ALL_VALID, INTERRUPTED, USAGE, exit_code
-from runner.keys import check_apart
+from runner.keys import NO_KEY_NEEDED, check_apart
 from runner.pricing import PriceBook
 from runner.records import RunState, RunStatus
 from runner.session.changes import changed_config
 
+Opening = Callable[[RunStatus], str]
+"""What the session is going to do, said from its first status."""
 AT_WORK = (RunState.RUNNING, RunState.DRAINING)
 ASK_ABOVE_USD = Decimal(10)
 """A run that may cost more is asked about, on a terminal, without --max-cost."""
@@ -60,7 +62,10 @@ def start(items: Path, given: StartOptions) -> int:
             return INTERRUPTED
         state_dir, config = given.place.state_dir, run.config
         prices = PriceBook.for_service(config.service).describe()
-        opening = _opening(run, config, state_dir, prices=prices)
+
+        def opening(status: RunStatus) -> str:
+            return _opening(config, status, state_dir, prices=prices)
+
         return _work(run, state_dir, opening, key_source(config.service), api_key=key)
 
 
@@ -72,12 +77,18 @@ def resume(name: str | None, given: ResumeOptions) -> int:
     run = api.Run.open(name, state_dir)
     config, before = _as_told(run.config, changes), run.status()
     check_simulator(config.service)
-    key = key_for(config.service, given.key)
+    again = _asked_anew(run, before, given)
+    # Nobody is asked anything then: the files can be written in the morning.
+    is_over = not (before.pending or again or given.again.accept_changes)
+    key = NO_KEY_NEEDED if is_over else key_for(config.service, given.key)
     check_apart(key, config.service.base_url)
     _warn(config)
     _note_other_server(config, changes.base_url)
-    opening = _opening(run, config, state_dir, again=_asked_anew(run, before, given))
-    opening += _unresolved_words(run, before)
+    unresolved = _unresolved_words(run, before)
+
+    def opening(status: RunStatus) -> str:
+        return _opening(config, status, state_dir, again=again) + unresolved
+
     source = key_source(config.service, given.key)
     with keeping_secret(key):
         wishes["changes"] = changes
@@ -145,8 +156,8 @@ def _created(config: RunConfig, given: StartOptions) -> api.Run:
 
 
 def _opening(
-    run: api.Run,
     config: RunConfig,
+    status: RunStatus,
     state_dir: Path,
     *,
     prices: str | None = None,
@@ -156,11 +167,11 @@ def _opening(
     return display.announced(
         display.Announcement(
             config=config,
-            status=run.status(),
+            status=status,
             again=again,
             proxy=proxy_of(config.service.base_url),
             price_source=prices,
-            watch_command=command_line("status", run.name, state_dir, "--watch"),
+            watch_command=command_line("status", status.run, state_dir, "--watch"),
         )
     )
 
@@ -188,23 +199,24 @@ def _unresolved_words(run: api.Run, status: RunStatus) -> str:
     return f"\n{display.unresolved_words(unresolved)}"
 
 
-def _opened(screen: display.Screen, opening: str) -> Callable[[RunStatus], None]:
+def _opened(screen: display.Screen, opening: Opening) -> Callable[[RunStatus], None]:
     """Shows statuses, the opening words before the first: all checks have passed.
 
-    The first comes when workers start, before anything is handed out to them.
+    The first comes when workers start, before anything is handed out to them; it
+    counts the items as they are now.
     """
     to_say = [opening]
 
     def show(status: RunStatus) -> None:
         if to_say and status.state in AT_WORK:
-            screen.say(to_say.pop())
+            screen.say(to_say.pop()(status))
         screen.show(status)
 
     return show
 
 
 def _work(
-    run: api.Run, state_dir: Path, opening: str, key_source: str, **wishes: Any
+    run: api.Run, state_dir: Path, opening: Opening, key_source: str, **wishes: Any
 ) -> int:
     try:
         with display.Screen(sys.stderr) as screen:

@@ -1,5 +1,13 @@
 """Who talks to the server? The only network call in the house, and its failures.
 
+    calling      one send through the SDK      session     what the SDK is given for it
+    settings     to whom                       flights     how far a call has come
+    connections  one a thread                  descriptors may it have as many
+    wire         bytes out and in              proxies     on which way
+    replies      what has come back            failures    why there is no answer
+    error_shapes what an error body says       headers     which are kept
+    unpacking    a packed answer               redaction   what may be shown
+
 Importing this loads the SDK (0.3 s, 50 MB): only workers should.
 
 Floor: doors and rules, above answers. The one door to openai and httpx2.

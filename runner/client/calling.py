@@ -113,12 +113,8 @@ class Client:
         """Cut the calls past their deadline; return how many. To be called often."""
         return self._flights.cut_overdue(self._clock.monotonic_s())
 
-    def abandon(self) -> None:
-        """Cut all calls now; later ones are refused as never sent."""
-        self._flights.abandon()
-
     def close(self) -> None:
-        """Close all connections; calls still in flight fail."""
+        """Cut all calls and close; later calls are refused as never sent."""
         self._flights.abandon()
         self._sdk.close()
 

@@ -46,7 +46,7 @@ def announced(what: Announcement) -> str:
         f"  limits  {_limits(config.pacing)}",
         *([f"  prices  {what.price_source}"] if what.price_source else []),
         f"  writes  {_outputs(config)}",
-        f"  look    {what.watch_command} (anywhere); Ctrl-C here loses nothing",
+        f"  look    {what.watch_command} (in another terminal); Ctrl-C loses nothing",
     ]
     return "\n".join(lines)
 

@@ -24,7 +24,6 @@ def create() -> "InlineEngine":
 class _Worker:
     thread: threading.Thread
     orders: "queue.SimpleQueue[JsonObject | None]"
-    said_goodbye: bool = False
 
 
 class InlineEngine:

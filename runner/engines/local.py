@@ -228,9 +228,12 @@ def _child(settings: WorkerSettings, api_key: str, pipe: socket.socket) -> None:
     gc.set_threshold(*_COLLECT_AFTER)
     abandon = threading.Event()
     work(settings, api_key, _PipeChannel(pipe), abandon=abandon)
-    if abandon.is_set():
-        # Threads still wait for answers that nobody wants any more.
-        os._exit(0)
+    # All is recorded and closed. Threads may still wait for answers that nobody wants
+    # any more, and the user's code may have some that never end.
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(0)
 
 
 @contextlib.contextmanager

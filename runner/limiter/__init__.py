@@ -3,6 +3,7 @@
     permits    what is asked and answered       limiter   the door, threads and waiting
     admission  the decision: yes, later, no     settling  what follows from each end
     pacing     GCRA                             window    what a minute holds of ours
+    refill     may the even pace be the very rate         bursts  may a short job fire
     headers    what servers say of limits       learning  what we make of it
     throttle   429s: pause, slow down           daily     limits per day
     breaker    outages                          budget    dollars, by slot

@@ -131,14 +131,15 @@ def _awaits_answer(run: RunState, slot: int) -> bool:
 
 def _money(run: RunState, asked: Asked, now_ns: int) -> Blocked | Refusal | None:
     cap_usd, worst_usd = asked.ceilings.max_cost_usd, asked.want.worst_usd
-    if cap_usd is None or worst_usd is None:
-        return None
+    if cap_usd is None or not worst_usd:
+        return None  # costs nothing, or nothing that is not promised already
     taken_pico = run.lines.committed_pico + run.lines.reserved_pico
     # The cap is rounded down, amounts are rounded up.
     if taken_pico + pico_usd(worst_usd) <= int(cap_usd * PICO):
         return None
-    if run.lines.requests:
-        # What is under way may cost less than its worst case.
+    if run.lines.requests or run.lines.reserved_pico:
+        # What is under way may cost less than its worst case; what is promised and
+        # not under way waits for a new turn, and may give its dollars back.
         is_noted = now_ns - run.budget_wait_ns >= _TELL_EVERY_NS
         if is_noted:
             run.budget_wait_ns = now_ns

@@ -124,11 +124,6 @@ class Breaker:
         """Failures in a row, or an outage: an answer would end it."""
         return self.is_open or self.streak > 0
 
-    @property
-    def is_outage(self) -> bool:
-        """Open: failures are nobody's fault."""
-        return self.is_open
-
     def is_alone(self, item: int) -> bool:
         """Whether only this item has failed since the last answer."""
         return self.streak > 0 and not self.is_mixed and self.first_item == item

@@ -67,16 +67,13 @@ class Limiter:
     """
 
     def __init__(
-        self,
-        place: LimiterPlace,
-        ceilings: RunCeilings,
-        clock: Clock,
+        self, place: LimiterPlace, ceilings: RunCeilings, clock: Clock
     ) -> None:
         self._slot = place.slot
         self._ceilings = ceilings
         self._clock = clock
         self._cells = CellPair(place, clock)
-        self._gate = Gate()
+        self._gate, self._renewals = Gate(), Gate()
         self._unsettled: deque[_States] = deque()
         self._is_calm = False
         self._never = threading.Event()
@@ -92,10 +89,13 @@ class Limiter:
             StateDamaged: the run's cell is unreadable or gone.
             ValueError: a dollar cap, and no worst case to hold against it.
         """
+        return self._turn(want, stop, self._gate)
+
+    def _turn(self, want: Want, stop: threading.Event, gate: Gate) -> Permit | Refusal:
         self._check(want)
         asked = Asked(want=want, slot=self._slot, ceilings=self._ceilings, stop=stop)
         while True:
-            with self._gate:
+            with gate:
                 decision = self._negotiate(asked)
             if isinstance(decision, Refusal) or self._await_turn(decision):
                 return decision
@@ -135,10 +135,11 @@ class Limiter:
         """Take a new turn for a permit that came too late.
 
         Its dollars stay promised, as on disk it is about to be sent; until `release`.
+        It does not stand in line: who is at its head may wait for these very dollars.
         """
         free = replace(permit, want=replace(permit.want, worst_usd=Decimal(0)))
         self.give_back(free)
-        turn = self.reserve(free.want, permit.stop)
+        turn = self._turn(free.want, permit.stop, self._renewals)
         return turn if isinstance(turn, Refusal) else replace(turn, want=permit.want)
 
     def release(self, permit: Permit) -> None:

@@ -127,7 +127,7 @@ def counts(kind: FailureKind, number: int, run: RunState) -> bool:
     if kind is FailureKind.REJECTED:
         return True
     is_told_alone = kind not in _SILENT and run.breaker.is_alone(number)
-    return not run.breaker.is_outage and (bool(run.is_proven) or is_told_alone)
+    return not run.breaker.is_open and (bool(run.is_proven) or is_told_alone)
 
 
 def is_calm(key: KeyState, run: RunState, now_ns: int) -> bool:

@@ -1,10 +1,12 @@
 """One start, resume, export or rejudgement: what a person asks of a run.
 
     starting   create a run        survey     render every request once
+    building   its folder          naming     which runs there are
     working    a session           changes    what differs from before
     exporting  write the files     rejudging  a new rule over stored answers
-    naming     which runs there are           story  one item, unresolved requests
-    simulating the embedded simulator
+    verifying  is it sound?        findings   what is not
+    salvaging  what is readable    backing_up a copy
+    story      one item, unresolved requests  simulating  the embedded simulator
 
 Floor: the run. Knows everything but the faces.
 """

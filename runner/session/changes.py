@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from runner.api_records import Changes
 from runner.config import Pacing, RunConfig, Service, TaskSpec
-from runner.errors import RunChanged
+from runner.errors import RunChanged, UsageError
 from runner.preflight import check_base_url
 from runner.task import identity
 
@@ -28,7 +28,8 @@ _TASK = {f.name for f in dataclasses.fields(TaskSpec)}
 def changed_config(config: RunConfig, changes: Changes | None) -> RunConfig:
     """The run's config with what was told anew; files are read anew.
 
-    Raises EndpointError for a base URL that is none, or holds a password.
+    Raises EndpointError for a base URL that is none, or holds a password, and
+    UsageError for any where the run is simulated.
     """
     told = _told(changes or Changes())
     pacing = {n: v for n, v in told.items() if n in _PACE}
@@ -97,10 +98,19 @@ def _changed_task(task: TaskSpec, told: dict[str, Any]) -> TaskSpec:
 def _changed_service(service: Service, told: dict[str, Any]) -> Service:
     changed: dict[str, Any] = {}
     if "base_url" in told:
+        if service.scenario is not None:
+            raise UsageError(
+                "this run asks its own simulator, and no --base-url",
+                "begin another for a real server: runner start ... --new",
+            )
         check_base_url(told["base_url"])
         changed["base_url"] = told["base_url"]
     if "prices" in told:
         changed["prices"] = {**service.prices, **told["prices"]}
+    if "api_key_env" in told:
+        changed |= {"api_key_env": told["api_key_env"], "api_key_path": None}
+    if "api_key_path" in told:
+        changed["api_key_path"] = told["api_key_path"].absolute()
     return dataclasses.replace(service, **changed)
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
 from runner.errors import (
     OutputError,
@@ -125,6 +126,8 @@ def _described(folder: Path) -> str:
 
 
 def _hint(folder: Path) -> str:
+    if is_worked_on(folder):
+        return f"it is being worked on, see `runner status {folder.name}`"
     if read_status(folder).pending:
         return f"`runner resume {folder.name}`; --new pays again"
     return f"`runner export {folder.name}` writes them again; --new pays again"

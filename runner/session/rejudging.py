@@ -83,8 +83,13 @@ def _rules_of(before: RunConfig, after: RunConfig, patience: Patience) -> Task:
 
 def _with_rules(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:
     """The identity with new rules; what is asked is compared at the next resume."""
-    rules = {name: now[name] for name in _RULES if name in now}
-    return {**{n: t for n, t in before.items() if n not in _RULES}, **rules}
+    rules = {name: text for name, text in now.items() if _is_rule(name)}
+    return {**{n: t for n, t in before.items() if not _is_rule(n)}, **rules}
+
+
+def _is_rule(name: str) -> bool:
+    """A task file holds rules as well as questions, and so do its neighbours."""
+    return name in _RULES or name.startswith("task import ")
 
 
 class _Court:

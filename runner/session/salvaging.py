@@ -43,7 +43,6 @@ from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.recovering import recovered
-from runner.checkpoint.rescue import RESCUE
 from runner.checkpoint.shard import shard_folder
 from runner.checkpoint.walking import Unreadable
 from runner.errors import RunLocked, StateDamaged, StoreError
@@ -101,7 +100,7 @@ class _Loss:
     def note(self, slot: int, row: Unreadable) -> None:
         """One record, or more, cannot be read."""
         number = _number(row.key)
-        self.has_rescued |= RESCUE in row.why
+        self.has_rescued |= row.is_rescued
         if number is not None:
             self.numbers.add(number)
             add(self.named.setdefault(slot, {}), delta_of_key(str(row.key)))

@@ -159,8 +159,8 @@ class Supervisor:
     def _hear(self, slot: Slot, message: JsonObject) -> None:
         slot.silent_s = 0.0
         match message["is"]:
-            case "ready":
-                slot.is_ready = True
+            case "ready" | "leaving" as news:
+                slot.is_ready = news == "ready"
             case "progress":
                 self._progress(slot, message)
             case "stop":

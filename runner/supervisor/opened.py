@@ -169,7 +169,7 @@ class OpenRun:
 
     def own_totals(self) -> Totals:
         """The totals of the supervisor's own shard."""
-        return self._own.counts().totals
+        return self._own.totals()
 
     def mark(self, totals: dict[int, Totals]) -> None:
         """Raise the high-water marks in the manifest."""

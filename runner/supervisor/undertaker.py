@@ -226,5 +226,5 @@ class Undertaker:
             kind=StopKind.WORKERS,
             message=f"{self._early_deaths} workers in a row {death.why} before they"
             " recorded anything",
-            hint="a script that calls runner.run() needs `if __name__ == '__main__':`",
+            hint="what they wrote stands above; `dmesg` tells whether memory ran out",
         )

@@ -1,7 +1,16 @@
 """What is asked for an item, and is the answer valid: the user's part.
 
-Owns prompts, templates, the user's Python file, request bodies and validity
-rules. Must not know how a request is sent, paced, paid for or stored.
+    protocol   what a worker may ask       loading     from options to a task
+    spec       is what was given complete  identity    what makes it this task
+    questions  from an item to a request   template    {{field}}
+    bodies     each endpoint's shape       params      what may be in it
+    measure    how large it is             taskfile    the user's Python file
+    usercode   calling it                  patience    and not for ever
+    rules      the user's, about answers   defaultverdict  before any of them
+    schema     JSON to a schema            strictness  would a server take that one
+    patterns   expressions with a limit    plainjson   is this plain JSON
+
+Must not know how a request is sent, paced, paid for or stored.
 
 Floor: rooms. The one door to jsonschema (schema) and regex (patterns); user
 code is only ever run from here (taskfile, usercode).

@@ -54,12 +54,12 @@ class Patience:
             StillRunning: after `limit_s`.
             BaseException: whatever the function raises.
         """
+        helper = self._helper()
+        if helper is None:
+            return function(*arguments)
         future: Future[Any] = Future()
         self._since_s[future] = self._clock.monotonic_s()
         try:
-            helper = self._helper()
-            if helper is None:
-                return function(*arguments)
             helper.put((future, function, arguments))
             # Not `result`: that could not tell a function's own TimeoutError.
             error = future.exception(self.limit_s)

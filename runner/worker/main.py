@@ -221,6 +221,7 @@ class Worker:
             self._outbox.note(
                 f"is replaced: {given_up} calls of the task file have not returned"
             )
+            self._channel.send({"is": "leaving"})
             self._halt()
 
     def _drain(self, abandon: threading.Event) -> None:

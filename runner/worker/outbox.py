@@ -9,7 +9,7 @@ import dataclasses
 import threading
 
 from runner.checkpoint.shard import Shard
-from runner.errors import StoreError
+from runner.errors import StoreClosed, StoreError
 from runner.records import JsonObject, OutcomeState, Stop, StopKind, Verdict
 from runner.worker.meter import Meter
 from runner.worker.walk import Ending
@@ -90,7 +90,7 @@ class Outbox:
             self._quiet_ticks = 0
             self._busy_told = self._meter.busy
             # After the list of what is done: totals never lag behind it.
-            totals = self._shard.counts().totals
+            totals = self._shard.totals()
             message: JsonObject = {
                 "is": "progress",
                 "done": self._done,
@@ -110,6 +110,8 @@ class Outbox:
             return message
 
     def _recorded(self, row: int, error: StoreError | None) -> None:
+        if isinstance(error, StoreClosed):
+            return  # judged too late: its answer is on disk, the item stays pending
         if error:
             self.stop(Stop(kind=StopKind.STORE, message=error.message, hint=error.hint))
             return

@@ -136,14 +136,23 @@ class Walk:
         while not (step := self._spend(attempt, permit)):
             # Late, after a slow commit or a slow connection: what is recorded as
             # about to be spent stays so, else a slow disk would come first for ever.
-            with self._tools.meter.waiting():
-                renewed = self._tools.limiter.renew(permit)
+            renewed = self._renewed(attempt, permit)
             if isinstance(renewed, Refusal):
-                self._settle(attempt, _unsent(attempt), b"")
-                self._tools.limiter.release(permit)
                 return self._refused(renewed)
             permit = renewed
         return step
+
+    def _renewed(self, attempt: Attempt, permit: Permit) -> Permit | Refusal:
+        """A new turn; without one the attempt is closed: it was never sent."""
+        renewed: Permit | Refusal | None = None
+        try:
+            with self._tools.meter.waiting():
+                renewed = self._tools.limiter.renew(permit)
+        finally:
+            if renewed is None or isinstance(renewed, Refusal):
+                self._settle(attempt, _unsent(attempt), b"")
+                self._tools.limiter.release(permit)
+        return renewed
 
     def _spend(self, attempt: Attempt, permit: Permit) -> Step | None:
         """What follows; None: the permit came too late."""
@@ -183,7 +192,7 @@ class Walk:
             request_digest=self._digest,
             worst_usd=self._worst_usd,
             is_retry=self._past.requests > 0,
-            failures_before=self._failures,
+            failures_before=self._failures_that_count(),
             supersedes=self._past.unresolved,
             follows_invalid=self._untold,
         )
@@ -210,9 +219,14 @@ class Walk:
     def _received(self, attempt: Attempt, permit: Permit, reply: Reply) -> Step:
         if reply.failure:
             return self._failed(attempt, permit, reply, reply.failure)
-        answer = read_answer(self._request.endpoint, reply.body)
+        try:
+            answer = read_answer(self._request.endpoint, reply.body)
+            cost_usd = self._cost_usd(answer)
+        except Exception:
+            # A bug of ours must not cost the answer that was paid for.
+            self._settle(attempt, _unread(attempt, reply), reply.body)
+            raise
         usage = answer.usage if answer else None
-        cost_usd = self._cost_usd(answer)
         done = settled(
             attempt,
             reply,
@@ -252,7 +266,7 @@ class Walk:
             self._failed_s.append(self._tools.clock.monotonic_s())
         step = decide_on_failure(
             failure,
-            self._failures,
+            self._failures_that_count(),
             self._tools.pacing,
             is_alone=self._tools.limiter.is_alone(attempt.number),
         )
@@ -261,9 +275,8 @@ class Walk:
             return dataclasses.replace(step, again=False, aside=True)
         return step
 
-    @property
-    def _failures(self) -> int:
-        """Failures that count: not those of an outage that was seen since."""
+    def _failures_that_count(self) -> int:
+        """How many; those of an outage that was seen since are forgotten."""
         excused = self._tools.limiter.forgiven(self._failed_s)
         self._failed_s = [at_s for at_s in self._failed_s if at_s not in excused]
         return self._past.failures + len(self._failed_s)
@@ -366,6 +379,12 @@ class Walk:
         answer, attempt = self._answer or (None, None)
         response = answer and self._tools.task.result(self._item, answer)
         return result_json(outcome, response, answer, attempt, self._past)
+
+
+def _unread(attempt: Attempt, reply: Reply) -> Attempt:
+    return settled(
+        attempt, reply, usage=None, cost_usd=None, model=None, failure_counts=False
+    )
 
 
 def _unsent(attempt: Attempt) -> Attempt:

@@ -111,7 +111,7 @@ def test_an_outcome_in_place_of_another_counts_once(run_folder: Path) -> None:
     first = outcome()
     shard.record_now(first, b"{}", None)
     shard.record_now(outcome(generation=1), b"{}", first)
-    totals = shard.counts().totals
+    totals = shard.totals()
     shard.close()
 
     assert totals.valid == 1

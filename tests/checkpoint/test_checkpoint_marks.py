@@ -78,7 +78,7 @@ def test_a_lost_wal_is_noticed_whatever_stood_in_it(
     shard.note("s/000001", {"session": 1})
     kept = run_folder / "kept"
     shutil.copytree(shard_folder(run_folder, slot), kept)
-    marked = manifest.with_marks({slot: shard.counts().totals})
+    marked = manifest.with_marks({slot: shard.totals()})
     shard.close()
 
     # What a copy without the -wal brings back: the database as it was before.

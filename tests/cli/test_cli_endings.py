@@ -202,6 +202,20 @@ def test_resuming_a_finished_run_is_0_also_where_items_stayed_invalid(
     assert 1 == said.count(" left to do")
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [([], 0), (["--retry-failed"], 2), (["--accept-changes"], 2)],
+)
+def test_a_run_with_nothing_left_to_send_needs_no_key(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    done = a_status(state=RunState.FINISHED, totals=Totals(valid=9, failed=1))
+    stage.config, stage.statuses = a_config(), [done]
+    stage.finish = replace(a_finish(None, status=done), nothing_left=True)
+    assert code == main(["resume", *words])
+
+
 def test_a_run_that_finishes_with_invalid_items_is_3(stage: Stage) -> None:
     done = a_status(state=RunState.FINISHED, totals=Totals(valid=9, invalid=1))
     stage.config, stage.statuses = a_config(), [a_status(), done]

@@ -1,13 +1,12 @@
 """A call ends at its deadline, whatever the server sends meanwhile."""
 
-import shutil
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from certificates import make_certificate, serving_with
 from client_server import (
     WAIT_S,
     Calling,
@@ -240,29 +239,15 @@ def test_an_answer_that_just_made_it_is_kept(
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost with its key, in one file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs the openssl program to make a certificate")
-    folder = tmp_path_factory.mktemp("tls")
-    arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-    subject = "-subj /CN=localhost -addext subjectAltName=DNS:localhost -days 2"
-    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(
-        [openssl, *arguments.split(), *subject.split(), *files],
-        check=True,
-        capture_output=True,
-    )
-    return folder
+    """A certificate for localhost."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
 def tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     """The server's side; the client is told as a user would be."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-    return context
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    return serving_with(certificate)
 
 
 def over_tls(context: ssl.SSLContext, script: Script) -> Script:

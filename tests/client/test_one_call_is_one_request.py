@@ -408,7 +408,7 @@ def test_abandoned_calls_end_at_once_and_none_begin(
     client = connect(server.url)
     calling = Calling(client, chat(), 60.0)
     assert got.wait(WAIT_S)
-    client.abandon()
+    client.close()
     failure = calling.reply().failure
     assert failure is not None
     assert (failure.kind, failure.possibly_billed) == (FailureKind.CUT, True)

@@ -194,7 +194,7 @@ class Maker:
 
     def totals(self) -> dict[int, Totals]:
         """Those of each shard."""
-        return {slot: shard.counts().totals for slot, shard in self.shards.items()}
+        return {slot: shard.totals() for slot, shard in self.shards.items()}
 
     def work(self, numbers: Sequence[int]) -> None:
         """Ask these items: most are valid, some need several requests."""

@@ -67,7 +67,7 @@ class Night:
 
     def totals(self) -> Totals:
         """The run's totals, as its shards have them."""
-        counts = (shard.counts().totals for shard in self.shards.values())
+        counts = (shard.totals() for shard in self.shards.values())
         return sum(counts, Totals())
 
     def begin(self, row: int, slot: int = 1, **more: Any) -> Attempt:

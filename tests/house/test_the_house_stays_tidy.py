@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "runner").rglob("*.py"))
+PACKAGES = "checkpoint", "client", "limiter", "session", "supervisor", "task", "worker"
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 50
 NO_NAMES = {"utils", "util", "helpers", "common", "base", "misc", "manager"}
@@ -80,6 +81,16 @@ def test_names_say_what_is_inside() -> None:
 def test_a_module_opens_with_its_card(path: Path) -> None:
     """What question it answers, in its first lines."""
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_says_where_what_is(package: str) -> None:
+    """Its card names each of its modules, so that the right one is found at once."""
+    folder = ROOT / "runner" / package
+    card = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+
+    assert {name for name in modules if not re.search(rf"\b{name}\b", card)} == set()
 
 
 def test_tracked_files_know_no_machine_and_no_registry() -> None:

@@ -14,6 +14,7 @@ from runner.limiter.admission import Asked, Blocked, admit
 from runner.limiter.budget import Lines, pico_usd
 from runner.limiter.headers import Meters
 from runner.limiter.keystate import KeyState
+from runner.limiter.pair import CellPair
 from runner.limiter.permits import Refusal
 from runner.limiter.runstate import RunState
 from runner.limiter.settling import Ended, Said, answered, given_back
@@ -137,6 +138,35 @@ def test_near_the_cap_it_waits_for_what_is_under_way(
     assert said == ["answers under way: the rest of --max-cost is promised to them"]
 
 
+def test_a_permit_is_renewed_past_whoever_waits_for_its_dollars(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In line behind him it would wait for ever, and he for it."""
+    clock = FakeClock()
+    limiter = capped(tmp_path, clock, 10)
+    limiter.answered(granted(limiter, want(usd="1")), {}, None, Decimal(0))
+    late, wait = granted(limiter, want(usd="9")), clock.wait
+    begun: list[threading.Thread] = []
+    turns: list[Permit | Refusal] = []
+
+    def renewed_meanwhile(stop: threading.Event, seconds: float) -> bool:
+        if not begun:
+            renewing = threading.Thread(
+                target=lambda: turns.append(limiter.renew(late)), daemon=True
+            )
+            begun.append(renewing)
+            renewing.start()
+            renewing.join(10)
+            for turn in turns:
+                assert isinstance(turn, Permit)
+                limiter.answered(turn, {}, None, Decimal(1))
+        return wait(stop, seconds)
+
+    monkeypatch.setattr(clock, "wait", renewed_meanwhile)
+    granted(limiter, want(usd="9"))
+    assert len(turns) == 1
+
+
 def test_a_cap_without_a_worst_case_is_a_bug_said_at_once(tmp_path: Path) -> None:
     ceilings = RunCeilings(max_cost_usd=Decimal(1))
     limiter = limiter_in(tmp_path, FakeClock(), ceilings=ceilings)
@@ -197,6 +227,8 @@ def test_after_a_refused_renewal_the_dollars_are_promised_until_released(
     stop.set()
     assert isinstance(limiter.renew(permit), Refusal)
 
-    assert isinstance(limiter.reserve(want(usd="1"), threading.Event()), Refusal)
+    promised = CellPair(place_in(tmp_path), clock)
+    assert promised.peek_run().lines.reserved_pico > 0
+    promised.close()
     limiter.release(permit)
     granted(limiter, want(usd="1"))

@@ -292,15 +292,11 @@ class Caller:
         """Each call watches its own here."""
         return 0
 
-    def abandon(self) -> None:
+    def close(self) -> None:
         """Cut all calls."""
         self._is_abandoned = True
         for here in self._landing:
             here.set()
-
-    def close(self) -> None:
-        """Cut all calls."""
-        self.abandon()
 
     def _reply(self, flight: Flight, body: bytes, failure: Failure | None) -> Reply:
         return Reply(

@@ -184,7 +184,6 @@ class _Worker:
         landed.wait()
 
     def _told(self, row: int) -> JsonObject:
-        counts = self.shard.counts()
         return {
             "is": "progress",
             "done": [row],
@@ -194,7 +193,7 @@ class _Worker:
             "verdicts": [[True, None]],
             "stops": [],
             "crashes": [],
-            "totals": counts.totals.to_json(),
+            "totals": self.shard.totals().to_json(),
             "notes": [],
             "slowest": [],
             "load": {

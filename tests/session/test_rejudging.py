@@ -1,4 +1,4 @@
-"""A new rule over what is stored: nothing is sent, nothing that was paid is left out."""
+"""A new rule over what is stored: nothing is sent, nothing paid for is left out."""
 
 from pathlib import Path
 

@@ -9,8 +9,9 @@ import pytest
 from session_stage import Stage
 
 from runner.api import Run
+from runner.checkpoint.locks import RunLock
 from runner.config import Service, default_output
-from runner.errors import RunnerError, StateTooNew
+from runner.errors import RunExists, RunnerError, StateTooNew
 from runner.run_folder import MANIFEST
 
 
@@ -142,3 +143,13 @@ def test_a_run_of_a_newer_version_is_in_nobodys_way(stage: Stage) -> None:
     assert Run.start(stage.config(), state_dir=stage.state_dir).name == "items"
     with pytest.raises(StateTooNew):
         Run.open("other", stage.state_dir)
+
+
+def test_a_run_at_work_is_to_be_looked_at_not_resumed(stage: Stage) -> None:
+    stage.start("a")
+    lock = RunLock(stage.run.folder, 1.0)
+    with pytest.raises(RunExists, match="runner status items"):
+        Run.start(stage.config(), state_dir=stage.state_dir)
+    lock.release()
+    with pytest.raises(RunExists, match="runner resume items"):
+        Run.start(stage.config(), state_dir=stage.state_dir)

@@ -201,7 +201,6 @@ class _Worker:
         landed.wait()
 
     def told(self, row: int, more: JsonObject) -> JsonObject:
-        counts = self.shard.counts()
         return {
             "is": "progress",
             "done": [row],
@@ -211,7 +210,7 @@ class _Worker:
             "verdicts": [[True, None]],
             "stops": [],
             "crashes": [],
-            "totals": counts.totals.to_json(),
+            "totals": self.shard.totals().to_json(),
             "notes": [],
             "blocked_by": None,
             "slowest": [],

@@ -134,3 +134,10 @@ def test_without_a_thread_to_spare_the_function_is_called_all_the_same(
     monkeypatch.setattr(threading.Thread, "start", refuse)
     patience = Patience(SystemClock())
     assert patience.call(threading.get_ident, ()) == threading.get_ident()
+
+    def out_of_time() -> None:
+        raise TimeoutError("mine")
+
+    with pytest.raises(TimeoutError, match="mine"):
+        patience.call(out_of_time, ())
+    assert patience.given_up == 0
