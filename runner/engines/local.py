@@ -62,7 +62,7 @@ class LocalEngine:
     def __init__(self) -> None:
         self._workers: dict[int, _Worker] = {}
         self._selector = selectors.DefaultSelector()
-        self._unborn: list[Event] = []
+        self._deaths: list[Event] = []
 
     def start(self, settings: WorkerSettings, api_key: str) -> None:
         """Start a worker process in `settings.slot`.
@@ -74,7 +74,7 @@ class LocalEngine:
             self._workers[settings.slot] = worker = _spawned(settings, api_key)
         except OSError as error:
             why = f"could not be started: {error.strerror}"
-            self._unborn.append(Died(settings.slot, why, is_clean=False))
+            self._deaths.append(Died(settings.slot, why, is_clean=False))
             return
         self._selector.register(worker.pipe, selectors.EVENT_READ, settings.slot)
 
@@ -90,7 +90,7 @@ class LocalEngine:
 
         Raises UsageError if a worker could not import the script without running it.
         """
-        events, self._unborn = self._unborn, []
+        events, self._deaths = self._deaths, []
         for key, mask in self._selector.select(0 if events else timeout_s):
             slot: int = key.data
             worker = self._workers[slot]
@@ -101,10 +101,15 @@ class LocalEngine:
         return events
 
     def kill(self, slot: int) -> None:
-        """SIGKILL the worker; `Died` follows from `poll`."""
+        """SIGKILL the worker; `Died` follows from `poll`.
+
+        Not by the end of its pipe, which a child that the user's code forked holds too.
+        What it said last, and nobody has read, is on disk as well.
+        """
         worker = self._workers.get(slot)
         if worker:
             worker.process.kill()
+            self._deaths.append(self._reap(slot, worker))
 
     def wake(self, slot: int) -> None:
         """SIGCONT: without effect on one that runs (signal(7))."""

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import multiprocessing
 import os
+import signal
 import socket
 import threading
 import time
@@ -24,6 +25,7 @@ from runner.errors import RunLocked, UsageError
 from runner.limiter.pair import CellPair
 from runner.protocols import Died, Engine, WorkerSettings
 from runner.records import JsonObject
+from runner.task import identity_digest
 from runner.worker import main as worker
 from runner.worker.wants import place_of
 
@@ -146,6 +148,33 @@ def test_a_worker_that_cannot_be_started_has_died_and_the_next_one_may_live(
     engine.kill(1)
     listener.until(lambda: bool(listener.deaths))
     engine.close()
+
+
+def test_a_killed_worker_is_dead_although_a_child_of_the_users_code_lives_on(
+    settings: WorkerSettings, tmp_path: Path
+) -> None:
+    """Such as a pool's process in a task file: it holds the worker's pipe open."""
+    path, child = tmp_path / "mine.py", tmp_path / "child"
+    path.write_text(
+        "import os, pathlib, time\n"
+        "if not (pid := os.fork()):\n    time.sleep(120)\n    os._exit(0)\n"
+        f"pathlib.Path({str(child)!r}).write_text(str(pid))\n"
+        "def get_prompt(item): return str(item['id'])\n"
+    )
+    task = dataclasses.replace(settings.config.task, prompt=None, task_path=path)
+    config = dataclasses.replace(settings.config, task=task)
+    forking = dataclasses.replace(
+        settings, config=config, task_digest=identity_digest(task)
+    )
+    engine = load("local")
+    listener = begun(engine, forking)
+    engine.kill(1)
+    try:
+        listener.until(lambda: bool(listener.deaths))
+    finally:
+        os.kill(int(child.read_text()), signal.SIGKILL)
+        engine.close()
+    assert "SIGKILL" in listener.deaths[0].why
 
 
 @pytest.mark.parametrize("own", [None, "glibc.malloc.arena_max=3"])
