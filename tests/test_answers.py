@@ -368,3 +368,11 @@ def test_any_json_is_an_answer_or_none(endpoint: Endpoint, body: Any) -> None:
 def test_any_bytes_are_an_answer_or_none(endpoint: Endpoint, body: bytes) -> None:
     answer = read_answer(endpoint, body)
     assert answer is None or isinstance(answer, Answer)
+
+
+def test_a_type_that_is_none_is_no_tool_call() -> None:
+    """A list cannot even be looked for in a set."""
+    body = b'{"output": [{"type": ["x"]}]}'
+    answer = read_answer(Endpoint.RESPONSES, body)
+    assert answer is not None
+    assert answer.response is None
