@@ -138,8 +138,8 @@ def _money(run: RunState, asked: Asked, now_ns: int) -> Blocked | Refusal | None
     if taken_pico + pico_usd(worst_usd) <= int(cap_usd * PICO):
         return None
     if run.lines.requests or run.lines.reserved_pico:
-        # What is under way may cost less than its worst case; what is promised and
-        # not under way waits for a new turn, and may give its dollars back.
+        # What is under way may cost less than its worst case, and what waits for a
+        # new turn may give its dollars back.
         is_noted = now_ns - run.budget_wait_ns >= _TELL_EVERY_NS
         if is_noted:
             run.budget_wait_ns = now_ns

@@ -23,7 +23,7 @@ class StillRunning(Exception):
     """It has not returned in time, and nobody waits for it any more."""
 
 
-_Task = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]
+_Call = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]
 
 
 class Patience:
@@ -33,7 +33,7 @@ class Patience:
         self.limit_s = limit_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._idle: list[SimpleQueue[_Task]] = []
+        self._idle: list[SimpleQueue[_Call]] = []
         self._given_up: set[Future[Any]] = set()
         self._since_s: dict[Future[Any], float] = {}
 
@@ -72,19 +72,19 @@ class Patience:
             raise error
         return future.result()
 
-    def _helper(self) -> "SimpleQueue[_Task] | None":
+    def _helper(self) -> "SimpleQueue[_Call] | None":
         """A thread that does nothing else; None: the system gives no more."""
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        tasks: SimpleQueue[_Task] = SimpleQueue()
+        calls: SimpleQueue[_Call] = SimpleQueue()
         # A daemon: what never returns must not keep its process alive.
-        thread = threading.Thread(target=self._serve, args=(tasks,), daemon=True)
+        thread = threading.Thread(target=self._serve, args=(calls,), daemon=True)
         try:
             thread.start()
         except RuntimeError:
             return None
-        return tasks
+        return calls
 
     def _give_up(self, future: Future[Any]) -> None:
         with self._lock:
@@ -92,13 +92,13 @@ class Patience:
                 self._given_up.add(future)
                 raise StillRunning
 
-    def _serve(self, tasks: "SimpleQueue[_Task]") -> None:
+    def _serve(self, calls: "SimpleQueue[_Call]") -> None:
         while True:
-            self._do(tasks, *tasks.get())
+            self._do(calls, *calls.get())
 
     def _do(
         self,
-        tasks: "SimpleQueue[_Task]",
+        calls: "SimpleQueue[_Call]",
         future: Future[Any],
         function: Callable[..., Any],
         arguments: tuple[Any, ...],
@@ -109,7 +109,7 @@ class Patience:
         except BaseException as error:  # noqa: BLE001 - raised again where it was asked
             failure = error
         with self._lock:
-            self._idle.append(tasks)
+            self._idle.append(calls)
             self._given_up.discard(future)
             if failure is None:
                 future.set_result(result)

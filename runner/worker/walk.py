@@ -219,13 +219,7 @@ class Walk:
     def _received(self, attempt: Attempt, permit: Permit, reply: Reply) -> Step:
         if reply.failure:
             return self._failed(attempt, permit, reply, reply.failure)
-        try:
-            answer = read_answer(self._request.endpoint, reply.body)
-            cost_usd = self._cost_usd(answer)
-        except Exception:
-            # A bug of ours must not cost the answer that was paid for.
-            self._settle(attempt, _unread(attempt, reply), reply.body)
-            raise
+        answer, cost_usd, bug = self._read(reply.body)
         usage = answer.usage if answer else None
         done = settled(
             attempt,
@@ -236,9 +230,21 @@ class Walk:
             failure_counts=False,
         )
         self._settle(attempt, done, reply.body)
+        if bug:
+            raise bug
         self._tools.limiter.answered(permit, reply.headers, usage, cost_usd)
         self._count_sent(done, usage, cost_usd)
         return self._judged(answer, done)
+
+    def _read(
+        self, body: bytes
+    ) -> tuple[Answer | None, Decimal | None, Exception | None]:
+        """The answer and its price; a bug of ours waits until what came is on disk."""
+        try:
+            answer = read_answer(self._request.endpoint, body)
+            return answer, self._cost_usd(answer), None
+        except Exception as error:  # noqa: BLE001 - raised once the answer is kept
+            return None, None, error
 
     def _cost_usd(self, answer: Answer | None) -> Decimal | None:
         request = self._request
@@ -379,12 +385,6 @@ class Walk:
         answer, attempt = self._answer or (None, None)
         response = answer and self._tools.task.result(self._item, answer)
         return result_json(outcome, response, answer, attempt, self._past)
-
-
-def _unread(attempt: Attempt, reply: Reply) -> Attempt:
-    return settled(
-        attempt, reply, usage=None, cost_usd=None, model=None, failure_counts=False
-    )
 
 
 def _unsent(attempt: Attempt) -> Attempt:

@@ -15,7 +15,7 @@ from runner.checkpoint import committer
 from runner.checkpoint.committer import words_of
 from runner.checkpoint.entries import TOTALS_KEY
 from runner.checkpoint.shard import Shard, create_shard
-from runner.errors import StoreError
+from runner.errors import StoreClosed, StoreError
 
 
 @pytest.fixture
@@ -37,6 +37,18 @@ def test_an_outcome_is_told_once_and_only_as_what_became_of_it(
         shard.close()
 
     assert [type(error) for error in told] == [StoreError]
+
+
+def test_what_comes_after_the_end_is_told_apart_from_a_disk_that_fails(
+    run_folder: Path,
+) -> None:
+    """A rule that returns when nobody waits for it any more is no reason to stop."""
+    told: list[StoreError | None] = []
+    shard = Shard(run_folder, 1)
+    shard.close()
+    shard.record(outcome(), b"{}", None, told.append)
+
+    assert [type(error) for error in told] == [StoreClosed]
 
 
 def test_a_failure_without_words_is_told_by_what_caused_it() -> None:

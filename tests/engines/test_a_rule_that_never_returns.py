@@ -70,6 +70,7 @@ def test_answers_it_hangs_over_are_unjudged_and_the_worker_is_replaced(
     assert listener.deaths[0].is_clean
     notes = [note for m in listener.said("progress") for note in m["notes"]]  # type: ignore[attr-defined]  # JSON
     assert notes == ["is replaced: 4 calls of the task file have not returned"]
+    assert len(listener.said("leaving")) == 1
     unjudged = reasons(settings)
     assert set(unjudged) == {0, 3, 5, 6}
     assert "has not returned" in unjudged[0]

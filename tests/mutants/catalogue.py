@@ -84,6 +84,8 @@ MUTANTS = (
         "judged before it is recorded",
         "worker/walk.py",
         "        self._settle(attempt, done, reply.body)\n"
+        "        if bug:\n"
+        "            raise bug\n"
         "        self._tools.limiter.answered(permit, reply.headers, usage, cost_usd)\n"
         "        self._count_sent(done, usage, cost_usd)\n"
         "        return self._judged(answer, done)\n",
@@ -249,6 +251,29 @@ MUTANTS = (
         "            if self.patience is None:\n",
         "            if self.patience or not self.patience:\n",
         "task",
+        "engines",
+    ),
+    _one(
+        "a late permit renewed behind whoever waits for its dollars",
+        "limiter/limiter.py",
+        "self._turn(free.want, permit.stop, self._renewals)",
+        "self._turn(free.want, permit.stop, self._gate)",
+        "limiter",
+    ),
+    _one(
+        "an answer our reader stumbles over is not kept",
+        "worker/walk.py",
+        "        answer, cost_usd, bug = self._read(reply.body)\n",
+        "        answer, cost_usd, bug = self._read(reply.body)\n"
+        "        if bug:\n"
+        "            raise bug\n",
+        *_WALK,
+    ),
+    _one(
+        "a killed worker is dead once its pipe closes",
+        "engines/local.py",
+        "            self._deaths.append(self._reap(slot, worker))\n",
+        "",
         "engines",
     ),
     _one(

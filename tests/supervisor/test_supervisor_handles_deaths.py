@@ -19,7 +19,15 @@ from runner.checkpoint.reading import RunReader
 from runner.checkpoint.recounting import recount
 from runner.config import Pacing, RunConfig, Service, TaskSpec, default_output
 from runner.errors import RunLocked, StateDamaged
-from runner.records import OutcomeState, RunState, RunStatus, Stop, StopKind
+from runner.protocols import Said, WorkerSettings
+from runner.records import (
+    JsonObject,
+    OutcomeState,
+    RunState,
+    RunStatus,
+    Stop,
+    StopKind,
+)
 from runner.session.starting import create_run
 from runner.supervisor.loop import Supervisor
 from runner.supervisor.opened import OpenRun, holding
@@ -101,6 +109,31 @@ def test_without_trouble_every_item_is_asked_once(
     assert supervisor.is_finished
     assert sorted(engine.asked) == list(range(12))
     assert states(run_folder, clock) == [OutcomeState.VALID] * 12
+
+
+def test_a_worker_that_says_it_is_leaving_gets_no_more_items(
+    run_folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have calls of ten minutes to wait for; the others are idle."""
+    start, send = ScriptedEngine.start, ScriptedEngine.send
+    given: list[int] = []
+
+    def leaving(engine: ScriptedEngine, settings: WorkerSettings, key: str) -> None:
+        start(engine, settings, key)
+        if settings.slot == 1:
+            engine._events.append(Said(1, {"is": "leaving"}))
+
+    def noted(engine: ScriptedEngine, slot: int, order: JsonObject) -> None:
+        given.extend([slot] * (order["do"] == "work"))
+        send(engine, slot, order)
+
+    monkeypatch.setattr(ScriptedEngine, "start", leaving)
+    monkeypatch.setattr(ScriptedEngine, "send", noted)
+    stop, _, supervisor = supervise(run_folder, clock, Script())
+
+    assert stop is None
+    assert supervisor.is_finished
+    assert set(given) == {2}
 
 
 def test_a_poison_item_is_failed_after_three_deaths_and_no_other_item_is(
