@@ -4,7 +4,7 @@ The run lock is held by the supervisor for as long as it lives. Every worker hol
 the presence lock, shared, before its first send; a starter must get it exclusively
 for a moment, so that orphans of a dead supervisor have recorded everything before
 anything is read. `flock`, never `lockf`: the latter is dropped when any descriptor
-of that file is closed anywhere in the process (tried).
+of that file is closed anywhere in the process (tried). Forked children let go of both.
 
 Floor: doors and rules.
 """
@@ -18,6 +18,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from runner import forks
 from runner.errors import RunLocked
 
 _RUN_LOCK = "run.lock"
@@ -56,6 +57,7 @@ class RunLock:
         except OSError:
             os.close(self._descriptor)  # or this process could never try again
             raise
+        forks.close_in_children(self, self._close)
 
     def wait_for_orphans(self, run_folder: Path) -> None:
         """RunLocked while workers of a dead supervisor are still recording."""
@@ -75,7 +77,11 @@ class RunLock:
         try:
             os.ftruncate(self._descriptor, 0)  # nobody holds it
         finally:
-            os.close(self._descriptor)
+            forks.closed(self)
+            self._close()
+
+    def _close(self) -> None:
+        os.close(self._descriptor)
 
     def _write_owner(self, started_unix_s: float) -> None:
         owner = Owner(
@@ -99,9 +105,14 @@ class Presence:
         if not _try_lock(self._descriptor, fcntl.LOCK_SH):
             os.close(self._descriptor)
             raise RunLocked(f"another session of {run_folder.name} is starting")
+        forks.close_in_children(self, self._close)
 
     def release(self) -> None:
         """Everything of this worker is on disk."""
+        forks.closed(self)
+        self._close()
+
+    def _close(self) -> None:
         os.close(self._descriptor)
 
 

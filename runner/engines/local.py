@@ -3,7 +3,7 @@
 Spawned, never forked: a client inherited through fork handed children other items'
 answers (16 of 600, without an error). No Pool, Queue or Lock: a killed worker hangs
 or breaks them. Each worker has one pipe of its own; its end of file is the one sign
-that the supervisor, or the worker, is gone.
+that the supervisor, or the worker, is gone: no child of theirs may hold it too.
 
 Floor: engines.
 """
@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.context import SpawnProcess
 
+from runner import forks
 from runner.engines.framing import Unframer, frame
 from runner.engines.spawned import UNGUARDED
 from runner.errors import UsageError
@@ -97,19 +98,14 @@ class LocalEngine:
             if mask & selectors.EVENT_WRITE:
                 self._flush(slot, worker)
             if mask & selectors.EVENT_READ:
-                events += self._read(slot, worker)
-        return events
+                events += self._read(slot, worker) or ()
+        return events + self._ended()
 
     def kill(self, slot: int) -> None:
-        """SIGKILL the worker; `Died` follows from `poll`.
-
-        Not by the end of its pipe, which a child that the user's code forked holds too.
-        What it said last, and nobody has read, is on disk as well.
-        """
+        """SIGKILL the worker; `Died` follows from `poll`."""
         worker = self._workers.get(slot)
         if worker:
             worker.process.kill()
-            self._deaths.append(self._reap(slot, worker))
 
     def wake(self, slot: int) -> None:
         """SIGCONT: without effect on one that runs (signal(7))."""
@@ -123,11 +119,25 @@ class LocalEngine:
             self._forget(slot)
         self._selector.close()
 
-    def _read(self, slot: int, worker: _Worker) -> list[Event]:
+    def _ended(self) -> list[Event]:
+        """Deaths that no end of file tells of: a child may hold the pipe as well."""
+        events: list[Event] = []
+        for slot, worker in list(self._workers.items()):
+            if worker.process.exitcode is not None:
+                events += self._last_words(slot, worker)
+        return events
+
+    def _last_words(self, slot: int, worker: _Worker) -> Iterator[Event]:
+        while slot in self._workers:
+            said = self._read(slot, worker)
+            yield from [self._reap(slot, worker)] if said is None else said
+
+    def _read(self, slot: int, worker: _Worker) -> list[Event] | None:
+        """What it said, or that it is gone; None: nothing is there to read."""
         try:
             piece = worker.pipe.recv(_PIECE)
         except BlockingIOError:
-            return []
+            return None
         except ConnectionError:
             piece = b""
         if not piece:
@@ -155,6 +165,7 @@ class LocalEngine:
     def _forget(self, slot: int) -> None:
         worker = self._workers.pop(slot)
         self._selector.unregister(worker.pipe)
+        forks.closed(worker.pipe)
         worker.pipe.close()
 
     def _flush(self, slot: int, worker: _Worker) -> None:
@@ -186,6 +197,7 @@ def _spawned(settings: WorkerSettings, api_key: str) -> _Worker:
         with _signals_blocked(), _tuned_allocator():
             process.start()
         unless_it_lives.pop_all()
+    forks.close_in_children(ours, ours.close)
     return _Worker(process, ours)
 
 
@@ -223,6 +235,9 @@ def _child(settings: WorkerSettings, api_key: str, pipe: socket.socket) -> None:
     # The pipe is the only order: terminals and systemd signal the whole group.
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
+    # It came here as inheritable, and a program that the user's code starts has it.
+    pipe.set_inheritable(False)
+    forks.close_in_children(pipe, pipe.close)
     # Late: the supervisor's process needs no SDK.
     from runner.worker.main import work  # noqa: PLC0415
 

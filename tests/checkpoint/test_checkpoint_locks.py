@@ -2,6 +2,9 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,37 @@ def test_nobody_starts_while_a_dead_sessions_worker_still_records(
     another.release()
     successor.wait_for_orphans(tmp_path)
     successor.release()
+
+
+HOLDER = """
+import os, pathlib, time
+from runner.checkpoint.locks import Presence, RunLock
+folder = pathlib.Path({folder!r})
+held = RunLock(folder, 1.0), Presence(folder)
+Presence(folder).release()
+if not os.fork():
+    print(os.getpid(), flush=True)
+    time.sleep(120)
+os.wait()
+"""
+
+
+def test_a_child_that_outlives_the_holder_holds_nothing(tmp_path: Path) -> None:
+    """One that the user's code forked: it has nothing to do with the run."""
+    script = HOLDER.format(folder=str(tmp_path))
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout
+        child = int(holder.stdout.readline())
+        with pytest.raises(RunLocked):
+            RunLock(tmp_path, 2.0)
+        holder.kill()
+        holder.wait()
+        try:
+            successor = RunLock(tmp_path, 2.0)
+            successor.wait_for_orphans(tmp_path)
+            successor.release()
+        finally:
+            os.kill(child, signal.SIGKILL)

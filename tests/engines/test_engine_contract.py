@@ -150,17 +150,35 @@ def test_a_worker_that_cannot_be_started_has_died_and_the_next_one_may_live(
     engine.close()
 
 
+@pytest.mark.parametrize("by", ["its engine", "the machine, out of memory"])
+@pytest.mark.parametrize(
+    "child",
+    [
+        "os.fork() or sleep()",
+        "os.system('sleep 120 & echo $! > pid')",
+        # No hook of Python's sees this one.
+        "ctypes.CDLL(None).fork() or sleep()",
+    ],
+)
 def test_a_killed_worker_is_dead_although_a_child_of_the_users_code_lives_on(
-    settings: WorkerSettings, tmp_path: Path
+    settings: WorkerSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    child: str,
+    by: str,
 ) -> None:
-    """Such as a pool's process in a task file: it holds the worker's pipe open."""
-    path, child = tmp_path / "mine.py", tmp_path / "child"
+    """Such as a pool's process in a task file: it may hold the worker's pipe open."""
+    path, pid = tmp_path / "mine.py", tmp_path / "pid"
     path.write_text(
-        "import os, pathlib, time\n"
-        "if not (pid := os.fork()):\n    time.sleep(120)\n    os._exit(0)\n"
-        f"pathlib.Path({str(child)!r}).write_text(str(pid))\n"
+        "import ctypes, os, time\n"
+        "def sleep():\n"
+        "    open('pid', 'w').write(str(os.getpid()))\n"
+        "    time.sleep(120)\n"
+        "    os._exit(0)\n"
+        f"{child}\n"
         "def get_prompt(item): return str(item['id'])\n"
     )
+    monkeypatch.chdir(tmp_path)
     task = dataclasses.replace(settings.config.task, prompt=None, task_path=path)
     config = dataclasses.replace(settings.config, task=task)
     forking = dataclasses.replace(
@@ -168,13 +186,22 @@ def test_a_killed_worker_is_dead_although_a_child_of_the_users_code_lives_on(
     )
     engine = load("local")
     listener = begun(engine, forking)
-    engine.kill(1)
     try:
+        kill(engine, by)
         listener.until(lambda: bool(listener.deaths))
     finally:
-        os.kill(int(child.read_text()), signal.SIGKILL)
+        os.kill(int(pid.read_text()), signal.SIGKILL)
         engine.close()
     assert "SIGKILL" in listener.deaths[0].why
+
+
+def kill(engine: Engine, by: str) -> None:
+    """The worker in slot 1."""
+    if by == "its engine":
+        engine.kill(1)
+    else:
+        worker = next(c for c in multiprocessing.active_children())
+        worker.kill()
 
 
 @pytest.mark.parametrize("own", [None, "glibc.malloc.arena_max=3"])

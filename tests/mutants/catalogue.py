@@ -272,9 +272,16 @@ MUTANTS = (
     _one(
         "a killed worker is dead once its pipe closes",
         "engines/local.py",
-        "            self._deaths.append(self._reap(slot, worker))\n",
-        "",
+        "                events += self._last_words(slot, worker)\n",
+        "                pass\n",
         "engines",
+    ),
+    _one(
+        "a forked child keeps locks and pipes",
+        "forks.py",
+        "os.register_at_fork(after_in_child=_close_all)\n",
+        "",
+        "checkpoint/test_checkpoint_locks.py",
     ),
     _one(
         "a late permit's attempt recorded anew",
