@@ -191,6 +191,8 @@ class Verdict:
     """One line; None when valid."""
     ask_again: bool = True
     """False when another request cannot be expected to help (truncation ...)."""
+    response: Any = field(default=None, compare=False)
+    """What stands in the output, always JSON; no part of what was decided."""
 
 
 class AttemptState(StrEnum):

@@ -140,7 +140,7 @@ class _Court:
         outcome = self._outcome(found[0], chosen, cases)
         result = result_json(
             outcome,
-            chosen.answer and self._task.result(item, chosen.answer),
+            chosen.verdict.response,
             chosen.answer,
             chosen.attempt,
             history_of([attempt for attempt, _ in attempts]),

@@ -5,9 +5,8 @@ user's function) and the place an error names. Floor: rooms.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from runner.config import TaskSpec
 from runner.errors import TaskError
@@ -16,7 +15,7 @@ from runner.task.bodies import BodyShape
 from runner.task.defaultverdict import default_verdict
 from runner.task.params import checked_params
 from runner.task.patience import Patience
-from runner.task.plainjson import NotJson, as_json, json_or_null, one_line, quoted
+from runner.task.plainjson import json_or_null, one_line, quoted
 from runner.task.protocol import Task
 from runner.task.questions import (
     FileQuestions,
@@ -26,11 +25,10 @@ from runner.task.questions import (
 )
 from runner.task.rules import (
     Rule,
-    ask_user,
     choice_rule,
     function_rule,
     pattern_rule,
-    result_rule,
+    result_of,
 )
 from runner.task.schema import AnswerSchema
 from runner.task.spec import check_spec, completed
@@ -92,23 +90,27 @@ class _LoadedTask:
     def judge(self, item: Item, answer: Answer | None) -> Verdict:
         if answer is None:
             return Verdict(valid=False, reason="unreadable answer")
+        verdict = self._verdict(item, answer)
+        if verdict.valid and self._get_result is not None:
+            return verdict
+        return replace(verdict, response=json_or_null(answer.response))
+
+    def _verdict(self, item: Item, answer: Answer) -> Verdict:
+        """With a response if that is `get_result`'s."""
         try:
             verdicts = (rule(item, answer) for rule in self._rules)
             spoken = (verdict for verdict in verdicts if verdict is not None)
-            return next(spoken, Verdict(valid=True))
+            return next(spoken, None) or self._valid(item, answer)
         except TaskError as error:
             reason = one_line(error.message)
         except Exception as error:  # noqa: BLE001 - a paid answer gets a verdict, even from a bug of ours
             reason = f"judging failed, a bug of runner's: {described(error)}"
         return Verdict(valid=None, reason=reason, ask_again=False)
 
-    def result(self, item: Item, answer: Answer) -> Any:
-        if self._get_result is not None:
-            # judge has given the reason already (result_rule); of an answer that
-            # is invalid anyway, nobody expects a result
-            with suppress(TaskError, NotJson):
-                return as_json(ask_user(self._get_result, item, answer))
-        return json_or_null(answer.response)
+    def _valid(self, item: Item, answer: Answer) -> Verdict:
+        if self._get_result is None:
+            return Verdict(valid=True)
+        return Verdict(valid=True, response=result_of(self._get_result, item, answer))
 
     def _place(self, item: Item) -> str:
         line = item.ref.line
@@ -175,6 +177,4 @@ def _rules(
         rules.append(pattern_rule(spec.valid_regex))
     if file is not None and file.is_response_valid is not None:
         rules.append(function_rule(file.is_response_valid))
-    if file is not None and file.get_result is not None:
-        rules.append(result_rule(file.get_result))
     return rules

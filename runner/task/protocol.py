@@ -1,9 +1,9 @@
 """The seam: what a worker may ask of a task.
 
-Owns the three questions and nothing else. Floor: rooms.
+Owns the two questions and nothing else. Floor: rooms.
 """
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from runner.records import Answer, Item, Request, Verdict
 
@@ -25,15 +25,9 @@ class Task(Protocol):
 
         None is a body without any readable answer in it. Never raises: a rule
         that raises gives `valid=None`, "nobody knows".
-        """
-        ...
 
-    def result(self, item: Item, answer: Answer) -> Any:
-        """What stands as `response` in the output; always JSON.
-
-        That is `get_result` where the task file has it, else the answer as it
-        came (a server's NaN or Infinity, which JSON lacks, becomes null). Never
-        raises: a `get_result` that fails has made `judge` say "unjudged" with
-        the reason, and here the answer stands as it came.
+        Its `response` is what `get_result` made of a valid answer, where the task
+        file has it; else the answer as it came (a server's NaN or Infinity, which
+        JSON lacks, becomes null).
         """
         ...

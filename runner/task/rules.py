@@ -5,6 +5,7 @@ a row and the first one that speaks decides. Floor: rooms.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from runner.errors import TaskError
 from runner.records import Answer, Item, Verdict
@@ -87,20 +88,20 @@ def function_rule(function: UserFunction) -> Rule:
     return check
 
 
-def result_rule(function: UserFunction) -> Rule:
-    """`get_result` works and gives JSON: found out before an item is done."""
+def result_of(function: UserFunction, item: Item, answer: Answer) -> Any:
+    """What `get_result` makes of an answer.
 
-    def check(item: Item, answer: Answer) -> Verdict | None:
-        result = ask_user(function, item, answer)
-        try:
-            as_json(result)
-        except NotJson as error:
-            kind = type_name(result)
-            reason = f"get_result returned {kind} that is not JSON: {error}"
-            return Verdict(valid=None, reason=reason, ask_again=False)
-        return None
-
-    return check
+    Raises:
+        TaskError: it fails, or gives what is no JSON.
+    """
+    result = ask_user(function, item, answer)
+    try:
+        return as_json(result)
+    except NotJson as error:
+        kind = type_name(result)
+        raise TaskError(
+            f"get_result returned {kind} that is not JSON: {error}"
+        ) from error
 
 
 def ask_user(function: UserFunction, item: Item, answer: Answer) -> object:

@@ -82,7 +82,7 @@ class Walk:
         self._tools = tools
         self._past = history
         self._failed_s: list[float] = []
-        self._answer: tuple[Answer | None, Attempt] | None = None
+        self._answer: tuple[Answer | None, Attempt, Verdict] | None = None
         self._untold: InvalidAnswer | None = None
         self._verdicts: list[Verdict] = []
         self._is_begun = False
@@ -317,7 +317,7 @@ class Walk:
 
     def _judged(self, answer: Answer | None, attempt: Attempt) -> Step:
         verdict = self._without_key(self._tools.task.judge(self._item, answer))
-        self._answer = (answer, attempt)
+        self._answer = (answer, attempt, verdict)
         self._verdicts.append(verdict)
         if not verdict.valid:
             self._untold = InvalidAnswer(
@@ -382,8 +382,8 @@ class Walk:
         )
 
     def _result(self, outcome: Outcome) -> bytes:
-        answer, attempt = self._answer or (None, None)
-        response = answer and self._tools.task.result(self._item, answer)
+        answer, attempt, verdict = self._answer or (None, None, None)
+        response = verdict and verdict.response
         return result_json(outcome, response, answer, attempt, self._past)
 
 

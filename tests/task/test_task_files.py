@@ -300,8 +300,29 @@ def test_get_result_is_what_stands_in_the_output(tmp_path: Path) -> None:
     )
     asking = file_task(tmp_path, source)
 
-    assert asking.judge(ITEM, answer("ok")) == Verdict(valid=True)
-    assert asking.result(ITEM, answer("ok")) == ["Boat", "OK"]
+    verdict = asking.judge(ITEM, answer("ok"))
+
+    assert verdict.valid
+    assert verdict.response == ["Boat", "OK"]
+
+
+def test_get_result_is_called_once_and_only_for_an_answer_that_is_valid(
+    tmp_path: Path,
+) -> None:
+    """What it returns is what is written; it may cost time, or fail on rubbish."""
+    source = PROMPT + (
+        "asked = []\n"
+        "def is_response_valid(response): return response == 'good'\n"
+        "def get_result(response):\n"
+        "    asked.append(response)\n"
+        "    return list(asked)\n"
+    )
+    asking = file_task(tmp_path, source)
+
+    verdicts = [asking.judge(ITEM, answer(text)) for text in ("bad", "good", "worse")]
+
+    assert [v.valid for v in verdicts] == [False, True, False]
+    assert [v.response for v in verdicts] == ["bad", ["good"], "worse"]
 
 
 @pytest.mark.parametrize(
@@ -324,11 +345,11 @@ def test_a_get_result_that_fails_is_unjudged_and_loses_nothing(
     assert verdict.valid is None
     assert verdict.reason is not None
     assert verdict.reason.startswith(reason)
-    assert asking.result(ITEM, answer("paid for")) == "paid for"
+    assert verdict.response == "paid for"
 
 
 def test_without_get_result_the_answer_stands_as_it_came() -> None:
-    assert task().result(ITEM, answer([{"name": "f"}])) == [{"name": "f"}]
+    assert task().judge(ITEM, answer([{"name": "f"}])).response == [{"name": "f"}]
 
 
 @pytest.mark.parametrize(
@@ -345,7 +366,7 @@ def test_without_get_result_the_answer_stands_as_it_came() -> None:
 def test_what_a_server_sends_can_always_be_written_as_json(
     response: Any, expected: Any
 ) -> None:
-    assert task().result(ITEM, answer(response)) == expected
+    assert task().judge(ITEM, answer(response)).response == expected
 
 
 def test_thirty_two_threads_ask_and_judge_at_once(tmp_path: Path) -> None:

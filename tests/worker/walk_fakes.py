@@ -1,5 +1,6 @@
 """A server, a limiter and a shard that a test holds in its hand."""
 
+import dataclasses
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -96,11 +97,8 @@ class World:
     def judge(self, _item: Item, answer: Answer | None) -> Verdict:
         """Valid when it is yes, unless the test says otherwise."""
         self.log.append("judge")
-        return self.verdict_of(answer)
-
-    def result(self, _item: Item, answer: Answer) -> Any:
-        """As it came."""
-        return answer.response
+        verdict = self.verdict_of(answer)
+        return dataclasses.replace(verdict, response=answer and answer.response)
 
     # Limiter
 
