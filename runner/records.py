@@ -108,7 +108,13 @@ class Usage:
 
     def to_json(self) -> JsonObject:
         """The `usage` object of a processed line."""
-        return dataclasses.asdict(self)
+        # Not `asdict`, which copies deeply: it is asked for several times an item.
+        return {
+            "input_tokens": self.input_tokens,
+            "cached_input_tokens": self.cached_input_tokens,
+            "output_tokens": self.output_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
+        }
 
 
 class FailureKind(StrEnum):

@@ -19,6 +19,9 @@ from runner.client.flights import Flight
 from runner.client.unpacking import unpacked
 from runner.client.wire import KEEPALIVE_S, Origin, Wire
 
+_LOOK_EVERY = 64
+"""New connections: to look with each one for threads that have ended took 3 % of the
+CPU of a run of 5,000 items with a thousand threads."""
 MOST_BODY_BYTES = 256 * 1024 * 1024
 """No answer is near this; the store refuses more."""
 
@@ -114,12 +117,16 @@ class LaneTransport(httpx2.BaseTransport):
         if lane is None:
             lane = self._local.lane = _Lane(self._way())
             with self._lock:
-                gone = [thread for thread in self._lanes if not thread.is_alive()]
-                closing = [self._lanes.pop(thread) for thread in gone]
+                closing = self._left() if len(self._lanes) % _LOOK_EVERY == 0 else []
                 self._lanes[threading.current_thread()] = lane
             for old in closing:
                 old.way.close()
         return lane
+
+    def _left(self) -> list[_Lane]:
+        """Lanes whose threads have ended, taken out. Only while locked."""
+        gone = [thread for thread in self._lanes if not thread.is_alive()]
+        return [self._lanes.pop(thread) for thread in gone]
 
     def _way(self) -> "Wire | _ThroughProxy":
         if self._proxy is None:

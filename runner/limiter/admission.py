@@ -178,9 +178,9 @@ def _due_ns(key: KeyState, run: RunState, want: Want, now_ns: int) -> int:
 
 def _grant(key: KeyState, run: RunState, asked: Asked, due_ns: int) -> Permit:
     want, breaker = asked.want, run.breaker
+    paced = _paced(key, run, want, due_ns)
     charges = [
-        bucket.charge(amount, spacing, due_ns)
-        for bucket, spacing, amount in _paced(key, run, want, due_ns)
+        bucket.charge(amount, spacing, due_ns) for bucket, spacing, amount in paced
     ]
     if bursts.covers(run, want, due_ns):
         bursts.use(run, want)
@@ -195,6 +195,7 @@ def _grant(key: KeyState, run: RunState, asked: Asked, due_ns: int) -> Permit:
         want=want,
         granted_s=due_ns / SECOND_NS,
         granted_ns=due_ns,
+        is_paced=any(spacing for _, spacing, _ in paced),
         epoch=key.pause.epoch,
         is_probe=breaker.is_open,
         charges=Charges(

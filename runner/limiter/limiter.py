@@ -112,7 +112,7 @@ class Limiter:
         """
         if not self._still_holds(permit):
             return False
-        if self._age_s(permit) <= _FREE_AGE_S:
+        if not permit.is_paced or self._age_s(permit) <= _FREE_AGE_S:
             return True
 
         def pay(key: KeyState, run: RunState, now_ns: int) -> bool:

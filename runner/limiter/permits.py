@@ -120,6 +120,8 @@ class Permit:
     is_probe: bool
     """The one request that finds out whether an outage is over."""
     granted_ns: int
+    is_paced: bool
+    """Whether any limit spaced it: only then it matters when exactly it goes."""
     charges: Charges
     key_requests_before: int
     """Requests charged to the key in the window up to this one, it included."""

@@ -91,12 +91,12 @@ class _LoadedTask:
         if answer is None:
             return Verdict(valid=False, reason="unreadable answer")
         verdict = self._verdict(item, answer)
-        if verdict.valid and self._get_result is not None:
+        if verdict.valid:
             return verdict
         return replace(verdict, response=json_or_null(answer.response))
 
     def _verdict(self, item: Item, answer: Answer) -> Verdict:
-        """With a response if that is `get_result`'s."""
+        """With its response, if it is valid."""
         try:
             verdicts = (rule(item, answer) for rule in self._rules)
             spoken = (verdict for verdict in verdicts if verdict is not None)
@@ -109,7 +109,7 @@ class _LoadedTask:
 
     def _valid(self, item: Item, answer: Answer) -> Verdict:
         if self._get_result is None:
-            return Verdict(valid=True)
+            return Verdict(valid=True, response=json_or_null(answer.response))
         return Verdict(valid=True, response=result_of(self._get_result, item, answer))
 
     def _place(self, item: Item) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,6 +176,27 @@ def test_a_thread_keeps_its_connection(serve: Serve, connect: Connect) -> None:
     replies = [client.call(chat(), f"night-{n}-1") for n in range(5)]
     assert [reply.failure for reply in replies] == [None] * 5
     assert server.connections == 1
+
+
+def test_connections_of_threads_that_ended_are_let_go(
+    serve: Serve, connect: Connect
+) -> None:
+    """Not each at once, but never more than 64 of them: descriptors are few."""
+    server = serve(always(http(200)))
+    client = connect(server.url)
+    before = open_descriptors()
+    kept = []
+    for _ in range(200):
+        assert Calling(client, chat(), 10).reply().failure is None
+        kept.append(open_descriptors() - before)
+
+    # The server is in this process: it has an end of each.
+    assert max(kept) <= 2 * 64 + 4
+
+
+def open_descriptors() -> int:
+    """Of this process."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def test_a_connection_closed_while_idle_is_replaced_unnoticed(

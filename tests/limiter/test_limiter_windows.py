@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from limiter_fakes import FakeClock, granted, limiter_in, most_in_a_minute, want
+from limiter_fakes import (
+    FakeClock,
+    granted,
+    limiter_in,
+    most_in_a_minute,
+    place_in,
+    want,
+)
 
 from runner.limiter import Permit, RunCeilings
 from runner.limiter.admission import Asked, Blocked, admit
@@ -148,6 +155,23 @@ def test_permits_used_late_still_keep_the_window(tmp_path: Path) -> None:
                 limiter.give_back(entry[1])
     assert stale > 0
     assert most_in_a_minute(arrivals) <= 120
+
+
+@pytest.mark.parametrize(("rpm", "is_charged_again"), [(120, True), (None, False)])
+def test_a_late_request_is_charged_again_only_where_a_limit_spaces_it(
+    tmp_path: Path, rpm: int | None, is_charged_again: bool
+) -> None:
+    """Without any it is nothing to anybody, and half of a busy run's are late."""
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock, ceilings=RunCeilings(rpm=rpm))
+    cell = place_in(tmp_path).run_cell
+    permit = granted(limiter)
+    before = cell.read_bytes()
+
+    clock.now_s += 0.5
+
+    assert limiter.is_fresh(permit)
+    assert (cell.read_bytes() != before) is is_charged_again
 
 
 def test_a_large_request_is_not_starved_by_small_ones() -> None:
