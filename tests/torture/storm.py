@@ -77,8 +77,7 @@ class Storm:
         self.stage.wait_until_busy(command, rpm // 60, 30)
         self.stage.pause(_WARM_S)
         begun = time.time()
-        self._rage(command, seconds)
-        ended = time.time()
+        ended = self._rage(command, seconds)
         code = command.wait(300)
         self.broken.unless(code == 3, f"ended with {code}: {command.output[-2000:]}")
         times = [begun, *(t for t in self._times("stormy") if begun < t < ended), ended]
@@ -105,7 +104,8 @@ class Storm:
         asked = ("--task", self.task, "--model", "gpt-4o-mini")
         return self.stage.command("start", path, *asked, *_SIZES, *more, anew=True)
 
-    def _rage(self, command: Command, seconds: float) -> None:
+    def _rage(self, command: Command, seconds: float) -> float:
+        """Kill a worker every second; when it was over (Unix time)."""
         deadline_s = time.monotonic() + seconds
         with _memory_limit() as join:
             ways = ["SIGKILL", "SIGSEGV", *(["memory"] if join else [])]
@@ -115,6 +115,8 @@ class Storm:
                 if workers:
                     self._strike(self.draw.choice(workers), way, join)
                 self.stage.pause(1.0)
+            # Before the kernel has cleared away what ran out of memory.
+            return time.time()
 
     def _strike(self, worker: int, way: str, join: Path | None) -> None:
         try:
