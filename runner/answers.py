@@ -64,7 +64,8 @@ def read_usage(body: JsonObject) -> Usage | None:
     None when it is missing or any number in it is not a count: an unknown cost is
     not a cost of 0. More cached tokens than input tokens is a server's mistake
     and counts as all of them cached. Servers that leave reasoning out of their
-    output (xAI does; their total gives it away) have it added: it is billed.
+    output (xAI does, and Gemini, which tells of it nowhere else) have it added: it
+    is billed, and their total gives it away.
     """
     usage = body.get("usage")
     if not isinstance(usage, dict):
@@ -87,8 +88,9 @@ def _counted(usage: JsonObject) -> Usage:
         output = max(0, total - asked)
     cached = _detail(usage, ("prompt", "input"), "cached_tokens")
     reasoning = _detail(usage, ("completion", "output"), "reasoning_tokens")
-    if reasoning and total == asked + output + reasoning:
-        output += reasoning
+    hidden = max(0, (total or 0) - asked - output)
+    output += hidden
+    reasoning = max(reasoning, hidden)
     return Usage(
         input_tokens=asked,
         cached_input_tokens=min(cached, asked),

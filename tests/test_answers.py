@@ -260,6 +260,16 @@ def test_any_other_endpoint_gives_the_whole_body() -> None:
             },
             Usage(input_tokens=10, output_tokens=105, reasoning_tokens=100),
         ),
+        # Gemini tells of its thinking by the total alone.
+        (
+            {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 103},
+            Usage(input_tokens=9, output_tokens=94, reasoning_tokens=93),
+        ),
+        # A total that is too small tells of nothing.
+        (
+            {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 3},
+            Usage(input_tokens=9, output_tokens=1),
+        ),
         ({"prompt_tokens": -1}, None),
         ({"prompt_tokens": 1.5}, None),
         ({"prompt_tokens": True}, None),

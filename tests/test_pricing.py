@@ -211,7 +211,8 @@ def test_openrouter_is_believed_what_it_took() -> None:
     }
     assert cost(prices, "some/model", own_key) == Decimal("0.00294")
     assert cost(prices, "some/model", {**own_key, "cost_details": None}) is None
-    assert cost(prices, "no/such-model", {**CACHED, "cost": -1}) is None
+    for odd in (-1, 10**400, float("inf")):
+        assert cost(prices, "no/such-model", {**CACHED, "cost": odd}) is None
 
 
 def test_nobody_else_is_believed_what_it_took(openai: PriceBook) -> None:
@@ -292,6 +293,11 @@ def test_the_worst_case_is_a_token_a_byte_at_full_rate(openai: PriceBook) -> Non
         ({"service_tier": "flex"}, Decimal("0.00475")),
         ({"service_tier": "some_new_tier"}, None),
         ({"n": 3}, Decimal("0.00775")),
+        ({"n": 3.0}, Decimal("0.00775")),
+        ({"prompt": ["a", "b", "c"]}, Decimal("0.00775")),
+        ({"prompt": [[1, 2], [3], [4]]}, Decimal("0.00775")),
+        ({"prompt": [1, 2, 3]}, Decimal("0.00475")),
+        ({"prompt": ["a", "b", "c"], "n": 2}, Decimal("0.01225")),
         ({"output": 0}, Decimal("0.00325")),
         # No limit: the context window of 1,050,000 is one.
         ({"output": None}, Decimal("15.75325")),

@@ -41,16 +41,24 @@ def read_error(body: bytes) -> ErrorBody:
         return ErrorBody(message=_page(body))
     detail = parsed.get("detail") or parsed.get("message")
     terse = _terse(parsed, detail) if detail else None
-    return error_in_answer(parsed) or terse or ErrorBody(message=_page(body))
+    return _carried(parsed) or terse or ErrorBody(message=_page(body))
 
 
 def error_in_answer(parsed: JsonObject | None) -> ErrorBody | None:
     """Return the error a JSON object carries; None when it carries none.
 
-    An empty `error` ("", {}, false) is none: some servers send it with answers.
+    An empty `error` is none: some servers send it with answers, as "", {} or false,
+    gateways in Go as an object of empty fields ({"message": "", "code": null}).
     """
     if parsed is None:
         return None
+    error = parsed.get("error")
+    if isinstance(error, dict) and not any(error.values()):
+        return None
+    return _carried(parsed)
+
+
+def _carried(parsed: JsonObject) -> ErrorBody | None:
     error = parsed.get("error")
     if isinstance(error, dict) and error:
         return _nested(error)

@@ -69,7 +69,29 @@ _BY_CODE = (
             "project_spend_limit_exceeded",
             "organization_usage_limit_exceeded",
             "billing_hard_limit_reached",
+            # LiteLLM's proxy (400, newer ones 429), Moonshot (429), DashScope (400).
+            "budget_exceeded",
+            "exceeded_current_quota_error",
+            "Arrearage",
         ),
+    ),
+    # Anthropic's 400 `invalid_request_error`, LiteLLM's where it gives no code.
+    Rule(
+        kind=_DENIED,
+        says="the account is out of credit or at its spending limit",
+        statuses=_statuses(400, 429),
+        words=re.compile(
+            r"^(your credit balance is too low|budget has been exceeded"
+            r"|exceededbudget)",
+            re.IGNORECASE,
+        ),
+    ),
+    # Gemini's OpenAI endpoint: 400 INVALID_ARGUMENT.
+    Rule(
+        kind=_DENIED,
+        says="the server refuses the key",
+        statuses=_statuses(400),
+        words=re.compile(r"^api key (expired|not valid)", re.IGNORECASE),
     ),
     # "Request too large for gpt-4o ... on tokens per min (TPM)": OpenAI sends 429,
     # Groq 413, both with code rate_limit_exceeded. Waiting does not make it fit.

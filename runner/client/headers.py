@@ -5,6 +5,7 @@ Floor: doors and rules. Knows nobody.
 
 import email.utils
 from collections.abc import Iterable
+from datetime import UTC
 from math import isfinite
 
 MOST_RETRY_AFTER_S = 900.0
@@ -66,7 +67,9 @@ def _until(date: str | None, now_unix_s: float) -> float | None:
 
 def _unix_s(date: str | None) -> float | None:
     try:
-        return email.utils.parsedate_to_datetime(date or "").timestamp()
+        read = email.utils.parsedate_to_datetime(date or "")
+        # RFC 9110, 5.6.7: an HTTP date is in UTC, also in the forms that do not say so.
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         # parsedate_to_datetime raises each of these on one garbage or another.
         return None

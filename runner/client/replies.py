@@ -10,12 +10,14 @@ from runner.client.flights import Flight
 from runner.records import Failure, FailureKind
 
 _SUCCESS = range(200, 300)
+_ELSEWHERE = range(300, 400)
 
 
 def failure_in(status: int, body: bytes, flight: Flight) -> Failure | None:
     """Return why a whole reply is no answer; None when it is one."""
     if status not in _SUCCESS:
-        return _refused(status, _redirect(flight) or read_error(body))
+        goes_on = _redirect(flight) if status in _ELSEWHERE else None
+        return _refused(status, goes_on or read_error(body))
     parsed = parse_body(body)
     error = error_in_answer(parsed)
     if error is not None:

@@ -7,10 +7,10 @@ Floor: doors and rules. Knows its own room, config and records.
 """
 
 import ipaddress
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
-from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -187,7 +187,11 @@ def _amount(value: Any) -> Decimal | None:
     """Return a JSON number as the decimal it was written as."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return Decimal(repr(value)) if isfinite(value) and value >= 0 else None
+    try:
+        is_amount = math.isfinite(value) and value >= 0
+    except OverflowError:  # an integer of hundreds of digits
+        return None
+    return Decimal(repr(value)) if is_amount else None
 
 
 def _counts(endpoint: Endpoint, answer: Answer) -> dict[str, int] | None:
@@ -255,5 +259,14 @@ def _makes_media(body: JsonObject) -> bool:
 
 
 def _choices(body: JsonObject) -> int:
+    """How many texts it asks for: the output limit holds for each.
+
+    `/completions` takes a list of prompts, of texts or of lists of tokens, and
+    answers each (API reference, `prompt`, `n`, `best_of`).
+    """
     wanted = [body.get(name) for name in ("n", "best_of")]
-    return max([1, *(n for n in wanted if isinstance(n, int))])
+    each = max([1, *(math.ceil(n) for n in wanted if isinstance(n, int | float))])
+    prompts = body.get("prompt")
+    if not isinstance(prompts, list) or any(isinstance(p, int) for p in prompts):
+        return each
+    return each * max(1, len(prompts))

@@ -2,7 +2,8 @@
 
 A wrong validity rule calls every answer invalid; a wrong parameter has every
 request refused, too low a limit of tokens has none sent. All are seen within the
-first items, not in the morning.
+first items, not in the morning. And what an account without credit is told, in words
+that nobody knew, must not fail all the items that are left.
 
 Floor: the run. Pure.
 """
@@ -15,6 +16,8 @@ from runner.records import Stop, StopKind
 FIRST_ANSWERS = 50
 RAISES_IN_A_ROW = 20
 FIRST_FAILURES = 20
+FAILURES_IN_A_ROW = 200
+"""Later in the run: so many neighbours in a file may be too long, hardly more."""
 _HINT_RULE = "fix the rule, then `runner rejudge` (free) and `runner resume`"
 
 
@@ -31,6 +34,7 @@ class Guards:
     def saw_verdict(self, *, valid: bool | None, reason: str | None) -> Stop | None:
         """One answer was judged."""
         self._judged += 1
+        self._failures.clear()
         self._raises = self._raises + 1 if valid is None else 0
         self._rule_can_say_yes |= bool(valid)
         if self._raises >= RAISES_IN_A_ROW:
@@ -45,11 +49,14 @@ class Guards:
         words = re.sub(r"[0-9][0-9.,]*", "#", reason)
         self._failures[words] += 1
         alike = self._failures[words]
-        if self._judged or alike != FIRST_FAILURES:
+        if alike != (FAILURES_IN_A_ROW if self._judged else FIRST_FAILURES):
             return None
+        which = f"the first {alike} items all"
+        if self._judged:
+            which = f"{alike} items in a row"
         return Stop(
             kind=StopKind.REJECTED,
-            message=f"the first {alike} items all failed alike: {reason}",
+            message=f"{which} failed alike: {reason}",
             hint="mend what is asked, then `runner resume --accept-changes"
             " --retry-failed`",
         )

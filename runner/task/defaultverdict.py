@@ -16,7 +16,13 @@ from typing import Any
 from runner.records import Answer, Endpoint, Verdict
 from runner.task.plainjson import one_line
 
-_CUT = {"length", "max_tokens", "max_output_tokens"}
+_CUT = {"length", "max_tokens", "max_output_tokens", "model_length"}
+_BROKEN_OFF = {
+    "error": "OpenRouter",
+    "abort": "vLLM, SGLang",
+    "insufficient_system_resource": "DeepSeek",
+}
+"""finish_reason → whose: the server gave up half-way; another try may end well."""
 _UNFINISHED = ("incomplete", "failed", "cancelled", "queued", "in_progress")
 _FLOAT_BYTES = 4
 """`encoding_format: base64` is little-endian float32 (API reference)."""
@@ -43,6 +49,9 @@ def default_verdict(
     if endpoint is Endpoint.EMBEDDINGS:
         reason = _vector_problem(answer.response, input_count())
         return Verdict(valid=False, reason=reason) if reason else None
+    if answer.finish_reason in _BROKEN_OFF:
+        reason = f"broken off by the server (finish_reason {answer.finish_reason})"
+        return Verdict(valid=False, reason=reason)
     ending = _ending(answer)
     if ending:
         return Verdict(valid=False, reason=ending, ask_again=reask_truncated)

@@ -55,6 +55,7 @@ TOO_LARGE = (
     "Limit 30000, Requested 35000."
 )
 MODERATED = "google/gemma requires moderation on OpenInference. Your input was flagged"
+NO_CREDIT = "Your credit balance is too low to access the Anthropic API."
 UNKNOWN_MODEL = "The model `gpt-9` does not exist or you do not have access to it."
 
 
@@ -81,6 +82,14 @@ UNKNOWN_MODEL = "The model `gpt-9` does not exist or you do not have access to i
         (401, b"", DENIED),
         (401, HTML, DENIED),
         (402, {"error": {"code": 402, "message": "Insufficient credits"}}, DENIED),
+        (400, [{"error": {"code": 400, "message": "API key not valid"}}], DENIED),
+        (400, openai("API key expired. Please renew it."), DENIED),
+        (400, openai(NO_CREDIT, type="invalid_request_error"), DENIED),
+        (400, openai("Budget has been exceeded! Cost: 1.2"), DENIED),
+        (400, openai(code="Arrearage"), DENIED),
+        (400, openai(type="budget_exceeded"), DENIED),
+        (429, openai(type="exceeded_current_quota_error"), DENIED),
+        (400, openai("messages.0: 'your credit balance is too low'"), REJECTED),
         (403, openai(code="unsupported_country_region_territory"), DENIED),
         (403, {"error": {"code": 403, "message": MODERATED}}, REJECTED),
         (404, openai(UNKNOWN_MODEL, code="model_not_found"), DENIED),
@@ -112,7 +121,6 @@ UNKNOWN_MODEL = "The model `gpt-9` does not exist or you do not have access to i
         (400, openai(code=None, type="invalid_request_error"), REJECTED),
         (413, HTML, REJECTED),
         (422, {"detail": [{"loc": ["body"], "msg": "field required"}]}, REJECTED),
-        (400, [{"error": {"code": 400, "message": "API key not valid"}}], REJECTED),
         # The server.
         (408, openai(), SERVER),
         (409, openai(), SERVER),
@@ -171,12 +179,24 @@ def test_a_200_without_an_answer_is_none(
         {"error": None, "output": []},
         {"error": "", "choices": []},
         {"error": {}, "choices": []},
+        {"error": {"message": "", "type": "", "code": None}, "choices": []},
         {"detail": "a field of some other endpoint"},
     ],
 )
 def test_an_object_without_an_error_is_an_answer(body: dict[str, Any]) -> None:
     content = json.dumps(body).encode()
     assert failure_in(200, content, Flight(0.0, 60.0, None)) is None
+
+
+def test_only_a_redirect_is_told_by_where_it_leads() -> None:
+    """An empty account is one, also where a portal's `Location` stands beside it."""
+    flight = Flight(0.0, 60.0, None)
+    flight.headers = [("location", "https://elsewhere.example/billing")]
+    body = json.dumps(openai(code="insufficient_quota")).encode()
+    found = failure_in(429, body, flight)
+    assert found is not None
+    assert found.kind is DENIED
+    assert found.code == "insufficient_quota"
 
 
 @pytest.mark.parametrize("status", [408, 504, 524])

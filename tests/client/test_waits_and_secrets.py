@@ -1,6 +1,7 @@
 """How long a server asks to wait, and what of its words may be shown."""
 
 import string
+import time
 import unicodedata
 from collections.abc import Callable
 
@@ -52,6 +53,20 @@ def test_a_wait_is_read_in_every_form_and_capped(
     headers: dict[str, str], expected: float | None
 ) -> None:
     assert retry_after_s(headers, NOW_UNIX_S) == expected
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon Nov 23 00:01:00 2026", "Mon, 23 Nov 2026 00:01:00 -0000"]
+)
+def test_a_date_without_a_zone_is_utc_wherever_this_machine_stands(
+    date: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP's oldest form (RFC 9110, 5.6.7)."""
+    with monkeypatch.context() as place:
+        place.setenv("TZ", "America/Los_Angeles")
+        time.tzset()
+        assert retry_after_s({"retry-after": date}, NOW_UNIX_S) == 60.0
+    time.tzset()
 
 
 @given(st.text(max_size=40), st.text(max_size=40))

@@ -138,6 +138,20 @@ def test_the_first_twenty_items_that_fail_alike_stop_the_run() -> None:
     assert all(mixed.saw_failure("refused") is None for _ in range(50))
 
 
+def test_two_hundred_failures_alike_without_an_answer_between_stop_the_run() -> None:
+    """An account that ran dry in the night, told in words that nobody knew."""
+    guards = Guards(any_valid=True)
+    for _ in range(2):
+        assert guards.saw_verdict(valid=True, reason=None) is None
+        stops = [guards.saw_failure("no more coins") for _ in range(199)]
+        assert stops == [None] * 199
+
+    stop = guards.saw_failure("no more coins")
+
+    assert stop is not None
+    assert stop.message == "200 items in a row failed alike: no more coins"
+
+
 def test_failures_are_alike_whatever_numbers_they_name() -> None:
     """Each item says how large it is; other words are another reason."""
     guards = Guards(any_valid=False)

@@ -43,6 +43,23 @@ def test_an_unreadable_answer_is_asked_for_again() -> None:
             invalid("stopped by the content filter", ask_again=False),
         ),
         (
+            answer("half a sen", finish_reason="model_length"),
+            invalid(
+                "cut off at the output limit (finish_reason model_length)",
+                ask_again=False,
+            ),
+        ),
+        (
+            answer("half a sen", finish_reason="error"),
+            invalid("broken off by the server (finish_reason error)"),
+        ),
+        (
+            answer("half", finish_reason="insufficient_system_resource"),
+            invalid(
+                "broken off by the server (finish_reason insufficient_system_resource)"
+            ),
+        ),
+        (
             answer("", refusal="I\ncannot"),
             invalid("refused: I cannot", ask_again=False),
         ),
