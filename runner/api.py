@@ -26,7 +26,7 @@ from runner.api_records import (
     Unresolved,
     Verified,
 )
-from runner.checkpoint.locks import owner_of
+from runner.checkpoint.locks import owner_of, refuse_out_of_reach
 from runner.checkpoint.manifest import Manifest
 from runner.clock import SystemClock
 from runner.config import (
@@ -65,7 +65,8 @@ class Run:
     def __init__(self, folder: Path) -> None:
         """Open the run in `folder`; RunNotFound or StateError if there is none."""
         leave_if_importing_main()
-        self.folder = folder
+        # The user's code may change the working directory.
+        self.folder = folder.absolute()
         self.name = Manifest.load(folder).run
 
     @property
@@ -101,7 +102,7 @@ class Run:
         folder = create_run(
             config,
             name=name,
-            state_dir=state_dir,
+            state_dir=state_dir.absolute(),
             new=new,
             clock=SystemClock(),
             on_progress=on_progress,
@@ -249,13 +250,14 @@ class Run:
         return salvage_run(self.folder, on_progress=on_progress)
 
     def stop(self) -> bool:
-        """Have a running session drain (SIGTERM); False if none runs here.
+        """Have a running session drain (SIGTERM); False if none runs.
 
         One that drains already is left alone: a second signal would give up what is
-        in flight.
+        in flight. Raises RunLocked if it runs where no signal of ours reaches it.
         """
         owner = owner_of(self.folder)
         if owner is None or not owner.is_alive():
+            refuse_out_of_reach(self.folder)
             return False
         if self._drains():
             return True

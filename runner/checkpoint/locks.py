@@ -15,6 +15,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from runner.errors import RunLocked
 
 _RUN_LOCK = "run.lock"
 _PRESENCE_LOCK = "presence.lock"
+_LOOKS, _LOOK_S = 5, 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ class RunLock:
     def __init__(self, run_folder: Path, started_unix_s: float) -> None:
         """Take it at once; RunLocked, naming the holder, if that is not possible."""
         self._descriptor = _open(run_folder / _RUN_LOCK)
-        if not _try_lock(self._descriptor, fcntl.LOCK_EX):
+        if not _lock_past_onlookers(self._descriptor, run_folder):
             os.close(self._descriptor)
             name = run_folder.name
             raise RunLocked(
@@ -117,7 +119,7 @@ class Presence:
 
 
 def owner_of(run_folder: Path) -> Owner | None:
-    """Who holds, or last held, the run; reads the lock file, never locks it."""
+    """Who holds, or last held, the run."""
     try:
         return Owner(**json.loads((run_folder / _RUN_LOCK).read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -126,9 +128,22 @@ def owner_of(run_folder: Path) -> Owner | None:
 
 
 def is_worked_on(run_folder: Path) -> bool:
-    """Whether a session of this run lives, as far as the lock file tells."""
+    """Whether a session of this run lives.
+
+    The lock has the last word: a process of another container on this machine has no
+    number here.
+    """
     owner = owner_of(run_folder)
-    return owner is not None and owner.is_alive()
+    return owner is not None and (owner.is_alive() or _is_held(run_folder))
+
+
+def refuse_out_of_reach(run_folder: Path) -> None:
+    """RunLocked if a session lives whose process has no number here."""
+    if is_worked_on(run_folder):
+        raise RunLocked(
+            f"{_held_by(run_folder)}, which no signal reaches from here",
+            f"runner stop {run_folder.name}, in the container where it was started",
+        )
 
 
 def boot_id() -> str:
@@ -157,6 +172,29 @@ def process_start(pid: int) -> str | None:
 
 def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _lock_past_onlookers(descriptor: int, run_folder: Path) -> bool:
+    """Take the run lock; who only looks whether it is held has it for a moment."""
+    for _ in range(_LOOKS):
+        if _try_lock(descriptor, fcntl.LOCK_EX):
+            return True
+        owner = owner_of(run_folder)
+        if owner and owner.is_alive():
+            return False
+        time.sleep(_LOOK_S)
+    return False
+
+
+def _is_held(run_folder: Path) -> bool:
+    try:
+        descriptor = os.open(run_folder / _RUN_LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False  # not there, or not for us to open
+    try:
+        return not _try_lock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
 
 
 def _try_lock(descriptor: int, kind: int) -> bool:

@@ -132,7 +132,8 @@ def _placed(folder: Path, config: RunConfig, name: str, state_dir: Path) -> Path
 
 def completed(config: RunConfig) -> RunConfig:
     """Paths made absolute (a resume may run elsewhere), the items' shape known."""
-    task, output = config.task, config.output
+    task, output, service = config.task, config.output, config.service
+    key_path = service.api_key_path
     return dataclasses.replace(
         config,
         items_path=config.items_path.absolute(),
@@ -148,6 +149,9 @@ def completed(config: RunConfig) -> RunConfig:
             processed_path=output.processed_path.absolute(),
             failed_path=output.failed_path.absolute(),
             summary_path=output.summary_path.absolute(),
+        ),
+        service=dataclasses.replace(
+            service, api_key_path=key_path and key_path.absolute()
         ),
     )
 

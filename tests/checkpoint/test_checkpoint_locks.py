@@ -1,15 +1,18 @@
 """One runner a run: two never both send, and nobody reads while others record."""
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from runner.checkpoint.locks import Presence, RunLock
+from runner.checkpoint import locks
+from runner.checkpoint.locks import Owner, Presence, RunLock, is_worked_on
 from runner.errors import RunLocked
 
 
@@ -66,9 +69,38 @@ def test_nobody_starts_while_a_dead_sessions_worker_still_records(
     successor.release()
 
 
+def test_a_session_in_another_container_lives_although_its_number_says_nothing_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Status, export and salvage ask this; `runner stop` says that it cannot."""
+    held = RunLock(tmp_path, 1.0)
+    monkeypatch.setattr(Owner, "is_alive", lambda _: False)
+
+    assert is_worked_on(tmp_path)
+    with pytest.raises(RunLocked, match="no signal reaches"):
+        locks.refuse_out_of_reach(tmp_path)
+
+    held.release()
+    assert not is_worked_on(tmp_path)
+    locks.refuse_out_of_reach(tmp_path)
+
+
+def test_a_start_is_not_refused_because_somebody_looks_whether_the_run_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look takes the lock for a moment."""
+    RunLock(tmp_path, 1.0).release()
+    looking = os.open(tmp_path / "run.lock", os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    monkeypatch.setattr(time, "sleep", lambda _: os.close(looking))
+
+    RunLock(tmp_path, 2.0).release()
+
+
 HOLDER = """
 import os, pathlib, time
-from runner.checkpoint.locks import Presence, RunLock
+from runner.checkpoint import locks
+from runner.checkpoint.locks import Owner, Presence, RunLock, is_worked_on
 folder = pathlib.Path({folder!r})
 held = RunLock(folder, 1.0), Presence(folder)
 Presence(folder).release()
