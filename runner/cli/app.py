@@ -113,14 +113,19 @@ def status(*, run: RunName = None, given: StatusOptions) -> int:
 
 @ends_quietly
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="the run")],
-    item: Annotated[str, typer.Argument(metavar="ITEM", help="its id, or line:N")],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[RUN] ITEM",
+            help="the run (as elsewhere), and the item: its id, or line:N",
+        ),
+    ],
     given: ShowOptions,
 ) -> int:
     """Every attempt of one item: raw answer, cost, why it is invalid."""
     from runner.cli import telling  # noqa: PLC0415
 
-    return telling.show(run, item, given.bodies, given.place.state_dir)
+    return telling.show(words, given.bodies, given.place.state_dir)
 
 
 def rejudge(*, run: RunName = None, given: RejudgeOptions) -> int:

@@ -14,9 +14,12 @@ from runner.errors import UsageError
 from runner.exit_codes import ALL_VALID
 
 
-def show(name: str, item: str, bodies: Bodies, state_dir: Path) -> int:
+def show(words: list[str], bodies: Bodies, state_dir: Path) -> int:
     """Every attempt of an item, or the bytes of one."""
-    story = _narrowed(api.Run.open(name, state_dir).show(item), bodies.attempt)
+    if len(words) not in (1, 2):
+        raise UsageError("show takes [RUN] ITEM", "see `runner show --help`")
+    run = api.Run.open(words[0] if len(words) > 1 else None, state_dir)
+    story = _narrowed(run.show(words[-1]), bodies.attempt)
     if bodies.raw:
         sys.stdout.buffer.write(_last_body(story))
         sys.stdout.buffer.flush()

@@ -1,4 +1,4 @@
-"""What happened to one item? Every attempt, its raw answer, why it was invalid.
+"""What happened to one item? Every attempt, its answer, why it was invalid.
 
 Floor: display. Reads an ItemStory only.
 """
@@ -6,6 +6,7 @@ Floor: display. Reads an ItemStory only.
 from collections.abc import Iterator
 from typing import TextIO
 
+from runner.answers import read_answer
 from runner.api_records import ItemStory
 from runner.checkpoint.entries import Attempt
 from runner.display.wording import count, moment, usd
@@ -32,7 +33,9 @@ def story_lines(story: ItemStory) -> Iterator[str]:
         yield f"attempt {attempt.attempt}: {', '.join(_attempt_words(attempt))}"
         if attempt.failure:
             yield f"  failed: {attempt.failure.kind}: {_failure_words(attempt)}"
-        for line in _body_lines(body):
+        if attempt.is_answer:
+            yield from _answer_lines(attempt, body)
+        for line in _lines_of(body.decode("utf-8", errors="replace")):
             yield f"  {line}"
 
 
@@ -72,7 +75,16 @@ def _failure_words(attempt: Attempt) -> str:
     return f"{words} (perhaps billed)" if attempt.failure.possibly_billed else words
 
 
-def _body_lines(body: bytes) -> Iterator[str]:
-    if body:
-        text = body.decode("utf-8", errors="replace")
+def _answer_lines(attempt: Attempt, body: bytes) -> Iterator[str]:
+    """The text of an answer, for whoever wants to read it; then come its bytes."""
+    answer = read_answer(attempt.endpoint, body)
+    if answer is None or not isinstance(answer.response, str):
+        return
+    for line in _lines_of(answer.response):
+        yield f"  | {line}"
+    yield "  as received:"
+
+
+def _lines_of(text: str) -> Iterator[str]:
+    if text:
         yield from printable_lines(text).rstrip("\n").split("\n")

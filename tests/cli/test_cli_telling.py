@@ -245,7 +245,7 @@ def test_export_rejudge_and_show_tell_what_they_were_told(
     assert RAW == capfdbinary.readouterr().out
     assert 0 == main(["show", "articles", "a-1", "--attempt", "1", "--raw"])
     assert b"first" == capfdbinary.readouterr().out
-    assert 0 == main(["show", "articles", "line:1"])
+    assert 0 == main(["show", "line:1"])
     assert b"\x1b" not in capfdbinary.readouterr().out
     assert 2 == main(["show", "articles", "a-1", "--attempt", "3"])
 

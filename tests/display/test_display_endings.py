@@ -1,6 +1,7 @@
 """What is said before anything is sent, and when it is over."""
 
 import io
+import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -330,6 +331,17 @@ def test_a_story_tells_of_each_attempt_and_why_the_item_is_invalid(
         "attempt 3: never sent",
     ):
         assert words in told
+    assert "\x1b" not in told
+
+
+def test_the_text_of_an_answer_can_be_read_beside_its_bytes(story: ItemStory) -> None:
+    """The bytes of a long one are a single line of JSON."""
+    text = "first line\nsecond \x1b[31mline"
+    body = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
+    stream = io.StringIO()
+    print_story(replace(story, attempts=((_attempt(attempt=2), body),)), stream)
+    told = stream.getvalue()
+    assert "  | first line\n  | second line\n  as received:\n  {" in told
     assert "\x1b" not in told
 
 
