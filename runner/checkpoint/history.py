@@ -26,8 +26,8 @@ class History:
     """Answers that count against the item, all of them judged not valid."""
     failures: int = 0
     """Failures that count against the item."""
-    usage: Usage = field(default_factory=Usage)
-    """Sum over its answers."""
+    usage: Usage | None = field(default_factory=Usage)
+    """Sum over its answers; None as soon as one did not say."""
     cost_usd: Decimal | None = Decimal(0)
     """Sum over its answers; None as soon as one has no price."""
     invalid_answers: int = 0
@@ -51,7 +51,7 @@ class History:
             "requests": self.requests,
             "answers": self.answers,
             "failures": self.failures,
-            "usage": self.usage.to_json(),
+            "usage": self.usage and self.usage.to_json(),
             "cost_usd": None if self.cost_usd is None else str(self.cost_usd),
             "invalid_answers": self.invalid_answers,
             "invalid_usd": str(self.invalid_usd),
@@ -69,12 +69,13 @@ class History:
     def from_json(cls, stored: JsonObject) -> "History":
         """The inverse of `to_json`."""
         cost, unjudged = stored["cost_usd"], stored["unjudged"]
+        usage = stored["usage"]
         return cls(
             next_attempt=stored["next_attempt"],
             requests=stored["requests"],
             answers=stored["answers"],
             failures=stored["failures"],
-            usage=Usage(**stored["usage"]),
+            usage=None if usage is None else Usage(**usage),
             cost_usd=None if cost is None else Decimal(cost),
             invalid_answers=stored["invalid_answers"],
             invalid_usd=Decimal(stored["invalid_usd"]),
@@ -123,6 +124,19 @@ def told(history: History, attempt: Attempt) -> History:
     )
 
 
+def with_answer(
+    history: History, usage: Usage | None, cost_usd: Decimal | None
+) -> History:
+    """With what one more answer used and cost; what is unknown stays so."""
+    used, spent_usd = history.usage, history.cost_usd
+    total = total_usd = None
+    if used is not None and usage is not None:
+        total = used + usage
+    if spent_usd is not None and cost_usd is not None:
+        total_usd = spent_usd + cost_usd
+    return replace(history, usage=total, cost_usd=total_usd)
+
+
 def _unresolved(attempts: Sequence[Attempt]) -> tuple[Superseded, ...]:
     sent = [a for a in attempts if a.state is not AttemptState.NOT_SENT]
     lost = {old.attempt for a in sent for old in a.supersedes}
@@ -153,12 +167,7 @@ def _judged(history: History) -> History:
 
 
 def _answered(history: History, attempt: Attempt, *, counts: bool) -> History:
-    cost_usd = None
-    if history.cost_usd is not None and attempt.cost_usd is not None:
-        cost_usd = history.cost_usd + attempt.cost_usd
     return replace(
-        history,
-        usage=history.usage + (attempt.usage or Usage()),
-        cost_usd=cost_usd,
+        with_answer(history, attempt.usage, attempt.cost_usd),
         unjudged=(attempt.slot, attempt.attempt) if counts else None,
     )

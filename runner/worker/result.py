@@ -30,7 +30,7 @@ def result_json(
         "reason": outcome.reason,
         "model": answer and answer.model,
         "finish_reason": answer and answer.finish_reason,
-        "usage": past.usage.to_json(),
+        "usage": past.usage and past.usage.to_json(),
         "cost_usd": None if cost_usd is None else format(cost_usd, "f"),
         "request_id": attempt and attempt.request_id,
     }

@@ -21,7 +21,7 @@ from decimal import Decimal
 
 from runner.answers import read_answer
 from runner.checkpoint.entries import Attempt, InvalidAnswer, Outcome, settled
-from runner.checkpoint.history import History, told
+from runner.checkpoint.history import History, told, with_answer
 from runner.errors import StoreError, TaskError
 from runner.limiter import Permit, Refusal, RefusalKind
 from runner.records import (
@@ -302,13 +302,7 @@ class Walk:
         self, attempt: Attempt, usage: Usage | None, cost_usd: Decimal | None
     ) -> None:
         self._note_sent(attempt)
-        past = self._past
-        total_usd = None
-        if past.cost_usd is not None and cost_usd is not None:
-            total_usd = past.cost_usd + cost_usd
-        self._past = dataclasses.replace(
-            past, usage=past.usage + (usage or Usage()), cost_usd=total_usd
-        )
+        self._past = with_answer(self._past, usage, cost_usd)
 
     def _judge_stored(self, slot: int, number: int) -> Step:
         """Judge a reply that was paid for before; nothing is sent."""

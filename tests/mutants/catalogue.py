@@ -132,10 +132,8 @@ MUTANTS = (
     _one(
         "run lock shared",
         "checkpoint/locks.py",
-        "        if not _try_lock(self._descriptor, fcntl.LOCK_EX):\n"
-        "            os.close",
-        "        if not _try_lock(self._descriptor, fcntl.LOCK_SH):\n"
-        "            os.close",
+        "        if _try_lock(descriptor, fcntl.LOCK_EX):\n",
+        "        if _try_lock(descriptor, fcntl.LOCK_SH):\n",
         *_STORE,
     ),
     _one(

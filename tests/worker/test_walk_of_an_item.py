@@ -119,6 +119,14 @@ def test_usage_and_cost_are_summed_over_all_answers(world: World) -> None:
     assert (result["requests"], result["valid"]) == (2, True)
 
 
+def test_usage_is_unknown_where_one_answer_did_not_tell_it(world: World) -> None:
+    """Not 0: what was used is on the bill."""
+    silent = BAD.replace(b'"usage"', b'"other"')
+    world.replies = deque([reply(silent), reply()])
+
+    assert json.loads(world.walk().result)["usage"] is None
+
+
 def test_truncated_answers_are_not_asked_again(world: World) -> None:
     """The same question would be cut at the same place, and paid again."""
     world.verdict_of = lambda _: Verdict(valid=False, reason="length", ask_again=False)
