@@ -79,8 +79,10 @@ class Snapshot:
     def of(cls, run_folder: Path) -> "Snapshot":
         """Read it all."""
         manifest = Manifest.load(run_folder)
+        # Like `status` of a run that nobody works on: on a full disk there is no room
+        # for the file that a live reader shares with writers.
         reader = RunReader(
-            run_folder, manifest.run_id, list(manifest.shards), live=True
+            run_folder, manifest.run_id, list(manifest.shards), live=False
         )
         begun, answers, open_ever = set(), {}, set()
         for attempt, body in reader.all_attempts():
