@@ -45,7 +45,7 @@ from runner.records import RunState, RunStatus
 from runner.session.backing_up import back_up
 from runner.session.changes import changed_config
 from runner.session.exporting import export_run
-from runner.session.naming import find_run
+from runner.session.naming import find_run, find_run_at_work
 from runner.session.rejudging import rejudge
 from runner.session.salvaging import salvage_run
 from runner.session.starting import create_run, plan_run
@@ -134,6 +134,15 @@ class Run:
     def open(cls, name: str | None = None, state_dir: Path = STATE_DIR) -> "Run":
         """The run of that name; without one the latest unfinished, else the latest."""
         return cls(find_run(state_dir, name))
+
+    @classmethod
+    @at_the_door
+    def at_work(cls, state_dir: Path = STATE_DIR) -> "Run":
+        """The run that is being worked on.
+
+        Raises RunNotFound if there is none, UsageError if there are several.
+        """
+        return cls(find_run_at_work(state_dir))
 
     @at_the_door
     def work(

@@ -3,7 +3,7 @@
 Defaults live here and nowhere else. `identity` is the part that must not change
 between start and resume; `pace` is the part a resume may change freely.
 
-Floor: words. Knows records and fitting.
+Floor: words. Knows records, errors and fitting.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
+from runner.errors import OutputError
 from runner.fitting import Above0, Distinct, Filled, OneOf, Within
 from runner.records import Endpoint, JsonObject
 
@@ -176,11 +177,14 @@ class RunConfig:
 def default_output(items_path: Path, processed_path: Path | None = None) -> Output:
     """`<stem>_processed.jsonl`, `_failed.jsonl` and `_summary.json`.
 
-    Beside the items, or beside `processed_path` where that is given.
+    Beside the items, or beside `processed_path` where that is given. Raises
+    OutputError where that names no file (".", "/").
     """
     processed = processed_path or (
         items_path.parent / f"{items_path.stem}_processed.jsonl"
     )
+    if not processed.name:
+        raise OutputError(f"{processed} is a directory", "name a file in it (--out)")
     stem = processed.stem.removesuffix("_processed")
     return Output(
         processed_path=processed,

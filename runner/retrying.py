@@ -28,6 +28,7 @@ from runner.records import (
 
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MOST_S = 60.0
+_NOT_THERE = frozenset({404, 405, 410, *range(300, 400)})
 _LARGEST_EXPONENT = 16  # 2**16 s is far above the most; keeps the power small
 
 
@@ -90,8 +91,7 @@ def decide_on_failure(
     """
     scope = SCOPES[failure.kind]
     if scope is Scope.RUN:
-        hint = "set that right (key, credit, model), then resume: no item is lost"
-        return Step(stop=Stop(kind=StopKind.DENIED, message=failure.message, hint=hint))
+        return Step(stop=_stop_for(failure))
     if scope is Scope.ITEM:
         return Step(finish=OutcomeState.FAILED, reason=failure.message)
     if scope is Scope.ATTEMPT and failures >= pacing.max_failures:
@@ -101,6 +101,18 @@ def decide_on_failure(
     is_throttle = failure.kind in (FailureKind.THROTTLED, FailureKind.SLOW_DOWN)
     wait_s = alone_s(failures) if is_alone else backoff_s(failures)
     return Step(again=True, wait_s=0.0 if is_throttle else wait_s)
+
+
+def _stop_for(failure: Failure) -> Stop:
+    """No request can succeed: what somebody has to set right first."""
+    is_elsewhere = failure.status in _NOT_THERE or failure.code == "model_not_found"
+    if is_elsewhere:
+        kind, what = StopKind.NOT_FOUND, "--model or --base-url, with --accept-changes"
+        hint = f"name the right one at the resume ({what}): no item is lost"
+    else:
+        kind = StopKind.DENIED
+        hint = "set that right (key, credit), then resume: no item is lost"
+    return Stop(kind=kind, message=failure.message, hint=hint)
 
 
 def decide_on_verdict(verdict: Verdict, answers: int, pacing: Pacing) -> Step:

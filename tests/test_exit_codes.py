@@ -57,6 +57,7 @@ _STOPPED = {
     StopKind.INTERRUPTED: 130,
     StopKind.TERMINATED: 143,
     StopKind.DENIED: 4,
+    StopKind.NOT_FOUND: 4,
     StopKind.BUDGET: 4,
     StopKind.OUTAGE: 4,
     StopKind.DISK: 4,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.config import Pacing
-from runner.records import Failure, FailureKind, OutcomeState, Verdict
+from runner.records import Failure, FailureKind, OutcomeState, StopKind, Verdict
 from runner.retrying import (
     PENDING,
     SCOPES,
@@ -51,6 +51,24 @@ def test_what_is_nobodys_fault_never_fails_an_item(kind: FailureKind) -> None:
     step = decide_on_failure(Failure(kind=kind, message="m"), 10**6, Pacing())
 
     assert step.again
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(404, None), (400, "model_not_found"), (405, None), (307, None)],
+)
+def test_a_model_or_a_path_that_is_not_there_is_to_be_named_anew(
+    status: int, code: str | None
+) -> None:
+    """A resume with the same words would end the same way."""
+    failure = Failure(
+        kind=FailureKind.DENIED, message="no such model", status=status, code=code
+    )
+    stop = decide_on_failure(failure, 1, Pacing()).stop
+
+    assert stop is not None
+    assert stop.kind is StopKind.NOT_FOUND
+    assert "--model or --base-url, with --accept-changes" in (stop.hint or "")
 
 
 def test_an_empty_account_stops_the_run_and_fails_no_item() -> None:

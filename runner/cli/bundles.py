@@ -127,7 +127,7 @@ class Files:
 
     out: Annotated[
         Path | None,
-        path("--out", "processed file; the other two go beside it"),
+        path("--out", "processed file; the other two go beside it", is_file=True),
     ] = None
     format: Annotated[
         str | None,

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from runner.cli.values import text_of
+from runner.cli.values import file_of, text_of
 
 
 def option(
@@ -43,10 +43,15 @@ def repeated(name: str, metavar: str, text: str) -> Any:
 
 
 def path(
-    name: str, text: str, metavar: str = "F", *, default: str | None = None
+    name: str,
+    text: str,
+    metavar: str = "F",
+    *,
+    default: str | None = None,
+    is_file: bool = False,
 ) -> Any:
-    """An option whose value is a path."""
-    read = text_of(name, is_path=True)
+    """An option whose value is a path; `is_file`: never that of a folder."""
+    read = file_of(name) if is_file else text_of(name, is_path=True)
 
     def reader(given: str) -> pathlib.Path:
         return pathlib.Path(read(str(given)))

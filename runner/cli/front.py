@@ -7,7 +7,6 @@ Floor: cli.
 """
 
 import contextlib
-import errno
 import os
 import re
 import sys
@@ -18,12 +17,12 @@ from typing import Any, TextIO
 import typer
 
 from runner.cli.app import app
+from runner.cli.guarding import is_bug
 from runner.errors import RunnerError
 from runner.exit_codes import BUG, STATE, STOPPED, USAGE
 from runner.keys import redacted
 from runner.printable import printable, printable_lines
 
-_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _REPORT = "this is a bug of runner's: please report it, with the lines above"
 
 
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         return _refuse(error)
     except OSError as error:
-        return _report(traceback.format_exc()) if _is_ours(error) else _deny(error)
+        return _report(traceback.format_exc()) if is_bug(error) else _deny(error)
     except Exception:  # noqa: BLE001 - a bug ends here, in words that help us mend it
         return _report(traceback.format_exc())
     finally:
@@ -61,12 +60,6 @@ def _fail(error: RunnerError) -> int:
     else:
         _say(f"runner: {printable(error)}")
     return error.exit_code
-
-
-def _is_ours(error: OSError) -> bool:
-    """Whether it says something about us, not about a file or the output."""
-    is_denied = error.errno in _DENIED and error.filename is not None
-    return not (is_denied or (error.errno == errno.ENOSPC and error.filename is None))
 
 
 def _deny(error: OSError) -> int:

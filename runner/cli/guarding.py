@@ -1,15 +1,18 @@
-"""How does a bug stay readable, and the key out of it?
+"""What is a bug, and how does it stay readable and the key out of it?
 
 Floor: cli.
 """
 
 import contextlib
+import errno
 import traceback
 from collections.abc import Iterator
 
 from runner.errors import RunnerError
 from runner.exit_codes import BUG
 from runner.keys import redacted
+
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class Bug(RunnerError):
@@ -25,5 +28,15 @@ def keeping_secret(key: str) -> Iterator[None]:
         if error.exit_code == BUG:
             raise Bug(redacted(error.message, key)) from None
         raise
+    except OSError as error:
+        if is_bug(error):
+            raise Bug(redacted(traceback.format_exc(), key)) from None
+        raise
     except Exception:  # noqa: BLE001 - whatever it is, it may hold the key
         raise Bug(redacted(traceback.format_exc(), key)) from None
+
+
+def is_bug(error: OSError) -> bool:
+    """Whether it says something about us, not about a file or the output."""
+    is_denied = error.errno in _DENIED and error.filename is not None
+    return not (is_denied or (error.errno == errno.ENOSPC and error.filename is None))

@@ -132,7 +132,7 @@ class WhereTo:
 
     out: Annotated[
         Path | None,
-        path("--out", "processed file; the other two go beside it"),
+        path("--out", "processed file; the other two go beside it", is_file=True),
     ] = None
     overwrite: Annotated[
         bool, flag("--overwrite", "replace files this run has not written")

@@ -115,6 +115,20 @@ def text_of(option: str, *, is_path: bool = False) -> Callable[[str], str]:
     return read
 
 
+def file_of(option: str) -> Callable[[str], str]:
+    """A reader of a path that can be a file's: never a folder's, never `-`."""
+
+    def read(text: str) -> str:
+        path = text_of(option, is_path=True)(text)
+        if path == "-":
+            raise UsageError(f"{option} - is no file", "three files are written")
+        if path.endswith("/") or path.rpartition("/")[2] in (".", ".."):
+            raise UsageError(f"{option} {path} is a directory", "name a file in it")
+        return path
+
+    return read
+
+
 def choices(option: str, text: str) -> tuple[str, ...]:
     """`a,b,c` as its words."""
     words = tuple(word.strip() for word in text.split(","))

@@ -55,7 +55,8 @@ def rejudge(name: str | None, given: RejudgeOptions) -> int:
 
 def stop(name: str | None, state_dir: Path, clock: Clock | None = None) -> int:
     """Have a run drain, and wait until it has."""
-    run = api.Run.open(name, state_dir)
+    # Without a name not the latest one, as elsewhere: that may be at rest.
+    run = api.Run.open(name, state_dir) if name else api.Run.at_work(state_dir)
     if not run.stop():
         _tell(f"nothing works on run {printable(run.name)}")
         return ALL_VALID

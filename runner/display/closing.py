@@ -5,11 +5,13 @@ Why, what is safe, what may have been billed, and the line that goes on.
 Floor: display. Pure.
 """
 
+from decimal import Decimal
+
 from runner.api_records import Finish
 from runner.display.facts import items_words, stopped_words
 from runner.display.wording import count, usd
 from runner.printable import printable
-from runner.records import StopKind
+from runner.records import RunStatus, StopKind
 
 
 def closing_text(
@@ -30,14 +32,7 @@ def closing_text(
         f"paused: {why}" if is_as_asked else stopped_words(why),
         f"  items    {items_words(status)}, {count(status.pending)} pending",
     ]
-    if status.unresolved:
-        lines.append(
-            f"  answers  all that came are recorded; {_unresolved_words(finish)}"
-        )
-    else:
-        lines.append(
-            "  answers  all that came are recorded: nothing is lost, none is paid twice"
-        )
+    lines.append(f"  answers  all that came are recorded{_answers_words(status)}")
     if stop and stop.hint:
         lines.append(f"  do       {printable(stop.hint)}")
     if stop and stop.kind is StopKind.DENIED and key_source:
@@ -51,10 +46,21 @@ def closing_text(
     )
 
 
-def _unresolved_words(finish: Finish) -> str:
-    totals, number = finish.status.totals, finish.status.unresolved
-    worst = None if totals.open_unpriced else totals.open_usd
+def _answers_words(status: RunStatus) -> str:
+    """What is not known of requests whose answers never came."""
+    totals = status.totals
+    if status.unresolved:
+        worst = None if totals.open_unpriced else totals.open_usd
+        asked = _billed_words(status.unresolved, worst)
+        return f"; {asked}; a resume asks again"
+    if totals.lost:
+        worst = None if totals.lost_unpriced else totals.lost_usd
+        return f"; {_billed_words(totals.lost, worst)}, and were asked again"
+    return ": nothing is lost, none is paid twice"
+
+
+def _billed_words(number: int, worst_usd: Decimal | None) -> str:
     return (
         f"{count(number, 'request')} without an answer may have been billed"
-        f" (at most {usd(worst, is_bound=True)}); a resume asks again"
+        f" (at most {usd(worst_usd, is_bound=True)})"
     )

@@ -21,6 +21,7 @@ from runner.records import RunState
 from runner.run_folder import MANIFEST, folder_of
 from runner.supervisor.heartbeat import read_status
 
+_UNREADABLE = (StateDamaged, StateTooNew, PermissionError)
 _NAME = re.compile(r"[^\W_][\w.\- ]{0,99}")
 
 
@@ -45,7 +46,7 @@ def refuse_known(state_dir: Path, name: str, items_path: Path) -> None:
     for folder in run_folders(state_dir):
         try:
             manifest = Manifest.load(folder)
-        except (StateDamaged, StateTooNew):
+        except _UNREADABLE:
             if folder.name == name:
                 raise
             continue  # somebody else's run: its own commands say what is wrong
@@ -64,7 +65,7 @@ def refuse_shared_output(state_dir: Path, processed_path: Path) -> None:
     for folder in run_folders(state_dir):
         try:
             theirs = Manifest.load(folder).config.output.processed_path
-        except (StateDamaged, StateTooNew):
+        except _UNREADABLE:
             continue  # nobody knows what it writes; its own commands complain
         if theirs == processed_path:
             raise OutputError(
@@ -104,12 +105,38 @@ def find_run(state_dir: Path, name: str | None) -> Path:
     return (unfinished or folders)[-1]
 
 
+def find_run_at_work(state_dir: Path) -> Path:
+    """The one run that is being worked on; RunNotFound, or UsageError for several."""
+    at_work = [folder for folder in run_folders(state_dir) if is_worked_on(folder)]
+    if not at_work:
+        raise RunNotFound(
+            f"no run in {state_dir} is being worked on",
+            "`runner status` shows the latest",
+        )
+    if len(at_work) > 1:
+        names = ", ".join(folder.name for folder in at_work)
+        raise UsageError(f"several runs are being worked on: {names}", "name one")
+    return at_work[0]
+
+
 def run_folders(state_dir: Path) -> Iterator[Path]:
-    """Folders of all runs, those with damaged state included."""
-    if state_dir.is_dir():
-        for folder in sorted(state_dir.iterdir()):
-            if (folder / MANIFEST).is_file() and not folder.name.startswith("."):
-                yield folder
+    """Folders of all runs, those with damaged state included.
+
+    Not those of other accounts, which are closed to us: one run as root must not be
+    in the way of everybody else's.
+    """
+    if not state_dir.is_dir():
+        return
+    for folder in sorted(state_dir.iterdir()):
+        if _is_run(folder) and not folder.name.startswith("."):
+            yield folder
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return (folder / MANIFEST).is_file()
+    except PermissionError:
+        return False
 
 
 def _is_unfinished(folder: Path) -> bool:
@@ -117,6 +144,8 @@ def _is_unfinished(folder: Path) -> bool:
         return read_status(folder).state is not RunState.FINISHED
     except (StateDamaged, StateTooNew):
         return True
+    except PermissionError:
+        return False
 
 
 def _described(folder: Path) -> str:

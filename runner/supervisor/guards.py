@@ -18,6 +18,8 @@ RAISES_IN_A_ROW = 20
 FIRST_FAILURES = 20
 FAILURES_IN_A_ROW = 200
 """Later in the run: so many neighbours in a file may be too long, hardly more."""
+_HINT_ASKED = "mend what is asked, then `runner resume --accept-changes --retry-failed`"
+_HINT_TPM = "allow more tokens: `runner resume --tpm N --retry-failed`"
 _HINT_RULE = "fix the rule, then `runner rejudge` (free) and `runner resume`"
 
 
@@ -57,8 +59,7 @@ class Guards:
         return Stop(
             kind=StopKind.REJECTED,
             message=f"{which} failed alike: {reason}",
-            hint="mend what is asked, then `runner resume --accept-changes"
-            " --retry-failed`",
+            hint=_HINT_TPM if "--tpm" in reason else _HINT_ASKED,
         )
 
 

@@ -74,6 +74,11 @@ class PlayedRun:
         return cls.stage.plan
 
     @classmethod
+    def at_work(cls, state_dir: Path) -> "PlayedRun":
+        """The run there is."""
+        return cls.open(None, state_dir)
+
+    @classmethod
     def open(cls, name: str | None, state_dir: Path) -> "PlayedRun":
         """Any run is there."""
         cls.stage.tell("open", name=name, state_dir=state_dir)

@@ -1,11 +1,13 @@
 """Every option that makes no sense: exit 2, one line, before anything happens."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_stage import KEY
+from cli_stage import KEY, Stage
 
+from runner import api
 from runner.cli import main
 
 Refuse = Callable[[list[str]], str]
@@ -39,6 +41,11 @@ _NONSENSE = [
     ("--price", "gpt-x=-1,0,1"),
     ("--price", "gpt-x=nan,0,1"),
     ("--out", ""),
+    ("--out", "."),
+    ("--out", ".."),
+    ("--out", "/"),
+    ("--out", "folder/"),
+    ("--out", "-"),
     ("--name", ""),
     ("--result-key", " "),
     ("--id-field", ""),
@@ -81,6 +88,24 @@ def test_what_does_not_go_together_is_refused_in_one_line(
     refuse: Refuse, arguments: list[str], words: str
 ) -> None:
     assert words in refuse(arguments)
+
+
+def test_a_folder_of_another_account_is_told_in_one_line(
+    stage: Stage, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the key is at hand: that is no reason to call it a bug of ours."""
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "state/a/run.lock")
+
+    monkeypatch.setattr(api.Run, "start", denied)
+
+    assert 5 == main(START)
+
+    said = capfd.readouterr().err
+    assert "runner: state/a/run.lock: Permission denied: use the account" in said
+    assert "Traceback" not in said
+    assert [] == stage.told
 
 
 def test_a_string_without_quotes_is_shown_with_them(refuse: Refuse) -> None:

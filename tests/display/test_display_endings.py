@@ -151,6 +151,23 @@ def test_a_refused_key_is_told_where_it_came_from_and_no_other_stop_is() -> None
     assert "MY_KEY" not in _closing(outage)
 
 
+def test_what_was_lost_earlier_is_not_called_paid_once() -> None:
+    """It may have been billed, and its question was asked again since."""
+    status = a_dead_status(state=RunState.STOPPED, unresolved=0)
+    lost = replace(status.totals, lost=4, lost_usd=Decimal("0.0003"), open=0)
+    block = closing_text(
+        Finish(stop=None, status=replace(status, totals=lost), summary=None),
+        resume_command="",
+        export_command="",
+        key_source="",
+    )
+    assert (
+        "all that came are recorded; 4 requests without an answer may have been billed"
+        " (at most $0.0003), and were asked again"
+    ) in block
+    assert "paid twice" not in block
+
+
 def test_a_long_reason_to_stop_does_not_break_the_table_of_sessions() -> None:
     why = "the server refuses the key: " + "long words of a provider " * 8
     session = replace(a_summary().sessions[0], stopped_because=why)

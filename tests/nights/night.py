@@ -316,6 +316,7 @@ class Night:
         kind = finish.stop.kind
         reasons = {
             StopKind.DENIED: any(m in moods.FATAL for m in self._moods),
+            StopKind.NOT_FOUND: "unknown model" in self._moods,
             StopKind.BUDGET: self._cap_usd is not None,
             StopKind.STORE: self._full_until_s > 0,
             StopKind.DISK: self._full_until_s > 0,

@@ -1,13 +1,17 @@
-"""A run that is begun in one folder and goes on from another."""
+"""Which run is meant: from another folder, among others, among other people's."""
 
 import dataclasses
+import errno
 from pathlib import Path
 
 import pytest
 from session_stage import Stage
 
 from runner.api import Run
-from runner.config import TaskSpec
+from runner.checkpoint.locks import RunLock
+from runner.checkpoint.manifest import Manifest
+from runner.config import TaskSpec, default_output
+from runner.errors import RunNotFound, UsageError
 
 
 def test_a_task_file_that_changes_the_working_directory_changes_nothing_else(
@@ -47,3 +51,52 @@ def test_the_keys_file_is_found_from_any_folder(
     )
 
     assert run.config.service.api_key_path == tmp_path / "key.txt"
+
+
+def test_the_run_that_is_being_worked_on_is_the_one_to_stop(stage: Stage) -> None:
+    """Not the latest: that may be at rest while another one spends."""
+    stage.write_items("a")
+    older, newer = (
+        Run.start(
+            stage.config(output=default_output(stage.items_path, stage.folder / name)),
+            name=name,
+            state_dir=stage.state_dir,
+            new=True,
+        )
+        for name in ("older", "newer")
+    )
+    with pytest.raises(RunNotFound, match=r"no run in .* is being worked on"):
+        Run.at_work(stage.state_dir)
+
+    lock = RunLock(older.folder, 1.0)
+    assert "older" == Run.at_work(stage.state_dir).name
+
+    another = RunLock(newer.folder, 1.0)
+    with pytest.raises(UsageError, match="newer, older"):
+        Run.at_work(stage.state_dir)
+    lock.release()
+    another.release()
+
+
+def test_a_folder_of_another_account_is_passed_over(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run as root is in nobody's way."""
+    stage.write_items("a")
+    theirs = Run.start(stage.config(), name="theirs", state_dir=stage.state_dir)
+    load = Manifest.load
+
+    def closed(folder: Path) -> Manifest:
+        if folder.name == "theirs":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return load(folder)
+
+    monkeypatch.setattr(Manifest, "load", closed)
+    output = default_output(stage.items_path, stage.items_path.with_name("mine.jsonl"))
+    mine = Run.start(
+        stage.config(output=output), name="mine", state_dir=stage.state_dir
+    )
+
+    assert mine.folder.is_dir()
+    assert "mine" == Run.open(None, stage.state_dir).name
+    assert theirs.folder.is_dir()

@@ -164,6 +164,15 @@ def test_failures_are_alike_whatever_numbers_they_name() -> None:
     assert "needs 12 tokens" in stop.message
 
 
+def test_too_low_a_limit_of_tokens_is_to_be_raised_not_the_question_changed() -> None:
+    """Nothing is wrong with what is asked."""
+    guards = Guards(any_valid=False)
+    reason = "the request needs 25 tokens at once, --tpm allows 1 a minute"
+    stops = [guards.saw_failure(reason) for _ in range(20)]
+    assert stops[19] is not None
+    assert "resume --tpm N --retry-failed" in (stops[19].hint or "")
+
+
 def test_a_second_ctrl_c_counts_only_after_two_seconds(clock: FakeClock) -> None:
     """Terminals and service managers send the first one twice."""
     signals = Signals(clock)
