@@ -20,7 +20,8 @@ from torture.forking import Command
 from torture.runs import Runs
 
 _BLOCK = b"\0" * 4096
-_SIZE_MIB = 24
+_SIZE_MIB = 64
+"""A run needs 56 at most: eight logs of 4 MiB, and 256 KiB aside for 64 threads."""
 _KILL_SHARE = 0.4
 _DRAIN_S = 60.0
 _STOPPED = 4
