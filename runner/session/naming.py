@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
+from runner.config import Output
 from runner.errors import (
     OutputError,
     RunExists,
@@ -17,6 +18,7 @@ from runner.errors import (
     StateTooNew,
     UsageError,
 )
+from runner.finalizer import full_paths
 from runner.records import RunState
 from runner.run_folder import MANIFEST, folder_of
 from runner.supervisor.heartbeat import read_status
@@ -59,16 +61,13 @@ def refuse_known(state_dir: Path, name: str, items_path: Path) -> None:
             raise RunExists(_described(folder), _hint(folder))
 
 
-def refuse_shared_output(state_dir: Path, processed_path: Path) -> None:
-    """OutputError if another run is to write, or wrote, that file."""
-    for folder in run_folders(state_dir):
-        try:
-            theirs = Manifest.load(folder).config.output.processed_path
-        except (StateDamaged, StateTooNew):
-            continue  # nobody knows what it writes; its own commands complain
-        if theirs == processed_path:
+def refuse_shared_output(state_dir: Path, output: Output) -> None:
+    """OutputError if another run is to write, or wrote, one of these files."""
+    owners = _owners(state_dir)
+    for path, target in full_paths(output).items():
+        if path in owners:
             raise OutputError(
-                f"{processed_path} belongs to run {folder.name}",
+                f"{target} belongs to run {owners[path]}",
                 "write elsewhere with --out, or replace it with --overwrite",
             )
 
@@ -110,6 +109,18 @@ def run_folders(state_dir: Path) -> Iterator[Path]:
         for folder in sorted(state_dir.iterdir()):
             if (folder / MANIFEST).is_file() and not folder.name.startswith("."):
                 yield folder
+
+
+def _owners(state_dir: Path) -> dict[str, str]:
+    """Which run writes a file, by the file's full path."""
+    owners: dict[str, str] = {}
+    for folder in run_folders(state_dir):
+        try:
+            output = Manifest.load(folder).config.output
+        except (StateDamaged, StateTooNew):
+            continue  # nobody knows what it writes; its own commands complain
+        owners.update(dict.fromkeys(full_paths(output), folder.name))
+    return owners
 
 
 def _is_unfinished(folder: Path) -> bool:
