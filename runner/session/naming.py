@@ -3,6 +3,9 @@
 Floor: the run.
 """
 
+import dataclasses
+import itertools
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +26,7 @@ from runner.records import RunState
 from runner.run_folder import MANIFEST, folder_of
 from runner.supervisor.heartbeat import read_status
 
+_KIND = re.compile("_(processed|failed|summary)$")
 _NAME = re.compile(r"[^\W_][\w.\- ]{0,99}")
 
 
@@ -80,6 +84,24 @@ def free_name(state_dir: Path, name: str) -> str:
     return free
 
 
+def output_beside(state_dir: Path, output: Output, word: str) -> Output:
+    """Files beside these, named alike with a word more: of no run, not there yet."""
+    owners = _owners(state_dir)
+    for number in itertools.count(1):
+        more = word if number == 1 else f"{word}-{number}"
+        found = dataclasses.replace(
+            output,
+            processed_path=_with_word(output.processed_path, more),
+            failed_path=_with_word(output.failed_path, more),
+            summary_path=_with_word(output.summary_path, more),
+            overwrite=False,
+        )
+        paths = full_paths(found)
+        if not any(path in owners or os.path.lexists(path) for path in paths):
+            return found
+    raise AssertionError("there is always a number more")
+
+
 def find_run(state_dir: Path, name: str | None) -> Path:
     """The run of that name; without one the latest unfinished, else the latest."""
     if name is not None:
@@ -121,6 +143,11 @@ def _owners(state_dir: Path) -> dict[str, str]:
             continue  # nobody knows what it writes; its own commands complain
         owners.update(dict.fromkeys(full_paths(output), folder.name))
     return owners
+
+
+def _with_word(path: Path, word: str) -> Path:
+    stem = _KIND.sub("", path.stem)
+    return path.with_name(f"{stem}-{word}{path.name.removeprefix(stem)}")
 
 
 def _is_unfinished(folder: Path) -> bool:

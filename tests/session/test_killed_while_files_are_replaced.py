@@ -30,7 +30,7 @@ def export_killed_at(stage: Stage, at: int) -> bool:
             done += 1
             real(source, target, **more)
 
-        os.replace = replace
+        pytest.MonkeyPatch().setattr(os, "replace", replace)
         try:
             stage.run.export()
         finally:
