@@ -65,21 +65,29 @@ class Losses:
         """Nobody knows how many records are lost, or it is another file."""
         self._add(**where, records=None, why=why)
 
-    def compare(self, slot: int, stored: Totals | None, mark: int, found: Delta) -> int:
-        """How many records of a shard are lost, and whose, as its keys tell.
+    def compare(
+        self, slot: int, stored: Totals | None, mark: int, found: Delta, *, open_: int
+    ) -> bool:
+        """Whether records of a shard are lost, and whose, as its keys tell.
 
         Args:
             slot: Which shard.
             stored: Its totals, as it had them; None where they are lost.
             mark: How many records it was given at least.
             found: What the keys that were found add up to.
+            open_: Attempts that were found open.
         """
         if stored is None or stored.records < mark:
             if slot in self._nameless or stored is not None or mark:
                 self.unknown = None
-            return 0
+            return False
         named = self._named.get(slot, {})
         missing = max(stored.keys - as_totals(found).keys, 0)
+        if stored.keys < as_totals(found).keys:
+            self.unknown = None  # the newest totals are lost: nobody knows what else
+        # Where the newest version of an attempt is lost, the one before it is found.
+        is_older = open_ > stored.open
+        self.is_reply_lost |= is_older
         self._spread(slot, missing - as_totals(named).keys)
         if missing and self.unknown is not None:
             # Keys prove themselves by the sum of their checks: an altered one does not.
@@ -90,7 +98,7 @@ class Losses:
                 stored.keys_check,
             )
             self.unknown += 0 if is_known else missing
-        return missing
+        return bool(missing) or is_older
 
     def write(self, folder: Path, held_back: Iterable[tuple[int, int | None]]) -> None:
         """One line for each loss, and for each item held back: its number and line."""

@@ -203,11 +203,13 @@ class _Salvage:
     def _carried(
         self, slot: int, stored: Totals | None, keys: Delta, counted: Delta
     ) -> Delta:
-        missing = self._losses.compare(slot, stored, self._marks.get(slot, 0), keys)
-        if stored is None or stored.records < self._marks.get(slot, 0):
+        mark = self._marks.get(slot, 0)
+        still_open = as_totals(counted).open
+        is_less = self._losses.compare(slot, stored, mark, keys, open_=still_open)
+        if stored is None or stored.records < mark:
             return {}
         self._expected += stored
-        if not missing:
+        if not is_less:
             return {}
         diff = as_delta(stored.to_json())
         add(diff, negated(counted))
