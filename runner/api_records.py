@@ -197,10 +197,14 @@ class Salvaged:
     run: str
     """The new run's name."""
     folder: Path
+    processed_path: Path
+    """Where an export of the new run goes: files of its own, the others beside it."""
     records: int
     """Attempts and outcomes that were readable."""
     lost: int
     """Records that are known to have been there, and are not readable."""
+    may_be_more: bool
+    """Nobody knows how many are lost in all."""
     held_back: int
     """Items that may have had an answer: asked only with `accept_changes`."""
 

@@ -10,6 +10,7 @@ Reading     reading     a run                     shard_reading  one shard
             intake      rescued replies           last_commit  of a killed writer
 Damage      walking     every row                 recounting the totals once more
             recovering  what can be read          pages      of a broken tree
+            frames      behind a broken -wal
 
 Floor: doors and rules. The one door to diskcache.
 """

@@ -61,7 +61,8 @@ class RunLock:
             raise
         forks.close_in_children(self, self._close)
 
-    def wait_for_orphans(self, run_folder: Path) -> None:
+    @staticmethod
+    def wait_for_orphans(run_folder: Path) -> None:
         """RunLocked while workers of a dead supervisor are still recording."""
         descriptor = _open(run_folder / _PRESENCE_LOCK)
         try:
@@ -122,8 +123,8 @@ def owner_of(run_folder: Path) -> Owner | None:
     """Who holds, or last held, the run."""
     try:
         return Owner(**json.loads((run_folder / _RUN_LOCK).read_bytes()))
-    except (FileNotFoundError, ValueError, TypeError):
-        # Not there yet, or seen between truncate and write.
+    except (OSError, ValueError, TypeError):
+        # Not there yet, seen between truncate and write, or no lock file at all.
         return None
 
 

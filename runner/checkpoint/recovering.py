@@ -6,7 +6,6 @@ Floor: doors and rules.
 """
 
 import contextlib
-import json
 import mmap
 import shutil
 import sqlite3
@@ -14,9 +13,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner.checkpoint.entries import IDENTITY_KEY, Attempt
+from runner.checkpoint.entries import IDENTITY_KEY, Attempt, Outcome
 from runner.checkpoint.envelope import seal
-from runner.checkpoint.pages import rows_in
+from runner.checkpoint.frames import Frames, page_size_of
+from runner.checkpoint.pages import DatabasePages, page_sizes, rows_in
 from runner.checkpoint.rescue import RESCUE, rescued
 from runner.checkpoint.shard import shard_folder
 from runner.checkpoint.store import DATABASE, READ_FAILURES
@@ -24,8 +24,7 @@ from runner.checkpoint.walking import Record, Unreadable, opened, walk
 from runner.errors import StateDamaged
 from runner.records import AttemptState
 
-_PAGE_SIZE_AT = slice(16, 18)
-_LARGEST_PAGE = 65_536
+_LOG = f"{DATABASE}-wal"
 
 
 def recovered(
@@ -43,12 +42,8 @@ def recovered(
     kept, problem = _kept_aside(folder)
     if problem:
         yield problem
-    if not (folder / DATABASE).is_file():
-        yield Unreadable(key=None, why=f"{DATABASE} is missing")
-        yield from kept.values()
-        return
     with tempfile.TemporaryDirectory(dir=work_folder) as temp:
-        for name in (DATABASE, f"{DATABASE}-wal"):
+        for name in (DATABASE, _LOG):
             with contextlib.suppress(FileNotFoundError):
                 shutil.copyfile(folder / name, Path(temp) / name)
         for row in _records(Path(temp) / DATABASE, run_id, slot):
@@ -59,15 +54,30 @@ def recovered(
 
 
 def _records(path: Path, run_id: str, slot: int) -> Iterator[Record | Unreadable]:
+    logged = _logged(path)  # first: SQLite's opening would shorten or remove the -wal
+    if _is_foreign(logged.get(IDENTITY_KEY), run_id, slot):
+        logged = {}
+    if not path.is_file():
+        yield Unreadable(key=None, why=f"{DATABASE} is missing")
+        yield from logged.values()
+    elif _is_foreign(_identity_in(path), run_id, slot):
+        yield Unreadable(key=None, why="it belongs to another run or slot")
+    else:
+        yield from _all_of(path, logged)
+
+
+def _all_of(path: Path, logged: dict[str, Record]) -> Iterator[Record | Unreadable]:
+    """Each record once: what SQLite reads, then the -wal, then page by page."""
     seen: set[str] = set()
     lost: dict[str | None, Unreadable] = {}
-    if _belongs_elsewhere(path, run_id, slot):
-        yield Unreadable(key=None, why="it belongs to another run or slot")
-        return
     for row in _walked(path):
         if isinstance(row, Unreadable):
             lost[row.key] = row
         elif row.key not in seen:
+            seen.add(row.key)
+            yield _later(row, logged.get(row.key, row))
+    for row in logged.values():
+        if row.key not in seen:
             seen.add(row.key)
             yield row
     if not lost:
@@ -94,43 +104,64 @@ def _walked(path: Path) -> Iterator[Record | Unreadable]:
         yield from walk(connection)
 
 
+def _logged(path: Path) -> dict[str, Record]:
+    """Records in the -wal, whatever SQLite makes of it; of each the last version."""
+    database, log = _mapped(path), _mapped(path.with_name(_LOG))
+    found: dict[str, Record] = {}
+    for page_bytes in page_sizes(database, page_size_of(log)):
+        for row in rows_in(Frames(log, DatabasePages(database, page_bytes))):
+            record = opened(*row)
+            if isinstance(record, Record):
+                found[record.key] = _later(found.get(record.key, record), record)
+    return found
+
+
 def _scanned(path: Path) -> Iterator[Record]:
     """Records found page by page; of several versions the last one standing."""
+    database = _mapped(path)
     found: dict[str, Record] = {}
-    with path.open("rb") as file:
-        if path.stat().st_size < _LARGEST_PAGE // 128:
-            return
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            size = int.from_bytes(mapped[_PAGE_SIZE_AT], "big")
-            for page_bytes in {_LARGEST_PAGE if size == 1 else size, 4096} - {0}:
-                with memoryview(mapped) as view:
-                    for row in rows_in(view, page_bytes):
-                        record = opened(*row)
-                        if isinstance(record, Record) and _is_later(record, found):
-                            found[record.key] = record
+    for page_bytes in page_sizes(database):
+        for row in rows_in(DatabasePages(database, page_bytes)):
+            record = opened(*row)
+            if isinstance(record, Record):
+                found[record.key] = _later(found.get(record.key, record), record)
     yield from found.values()
 
 
-def _is_later(record: Record, found: dict[str, Record]) -> bool:
-    """A page that is no longer in use may hold an older version."""
-    before = found.get(record.key)
-    if before is None:
-        return True
-    if isinstance(record.entry, Attempt):
-        return record.entry.state is not AttemptState.OPEN
-    return json.dumps(record.fields) > json.dumps(before.fields)
+def _mapped(path: Path) -> memoryview:
+    """A file's bytes; none where there is no file."""
+    if not path.is_file() or not path.stat().st_size:
+        return memoryview(b"")
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def _belongs_elsewhere(path: Path, run_id: str, slot: int) -> bool:
-    """Whether it says so itself; one that says nothing is looked at item by item."""
+def _later(one: Record, other: Record) -> Record:
+    """The later version of a record: a page no longer in use may hold an older one."""
+    return other if _age(other) >= _age(one) else one
+
+
+def _age(record: Record) -> tuple[float, ...]:
+    """Grows with every version of a record."""
+    entry = record.entry
+    if isinstance(entry, Attempt):
+        return (entry.state is not AttemptState.OPEN,)
+    if isinstance(entry, Outcome):
+        return entry.generation, entry.last_attempt, entry.finished_unix_s
+    return (record.fields.get("records", 0), record.fields.get("ended_unix_s") or 0)
+
+
+def _identity_in(path: Path) -> Record | None:
     rows = (row for row in _walked(path) if isinstance(row, Record))
-    identity = next((row for row in rows if row.key == IDENTITY_KEY), None)
+    return next((row for row in rows if row.key == IDENTITY_KEY), None)
+
+
+def _is_foreign(identity: Record | None, run_id: str, slot: int) -> bool:
+    """Whether it says so itself; one that says nothing is looked at item by item."""
     if identity is None:
         return False
-    return (identity.fields.get("run_id"), identity.fields.get("slot")) != (
-        run_id,
-        slot,
-    )
+    fields = identity.fields
+    return (fields.get("run_id"), fields.get("slot")) != (run_id, slot)
 
 
 def _kept_aside(folder: Path) -> tuple[dict[str, Record], Unreadable | None]:

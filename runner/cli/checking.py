@@ -49,12 +49,16 @@ def salvage(name: str | None, state_dir: Path) -> int:
     run = api.Run.open(name, state_dir)
     with display.Screen(sys.stderr) as screen:
         made = run.salvage(on_progress=screen.progress)
+    least = "at least " if made.may_be_more else ""
+    is_any = made.lost or made.held_back or made.may_be_more
+    which = "; lost.jsonl says which" if is_any else ""
     held = f"{display.count(made.held_back, 'item')} may have had an answer"
     _tell(
         f"run {printable(made.run)}: {display.count(made.records, 'record')} saved,"
-        f" {made.lost:,} lost (lost.jsonl); {held}; nothing was sent,"
+        f" {least}{made.lost:,} lost; {held}{which}; nothing was sent,"
         f" {printable(run.name)} is as it was\n"
-        f"  write the files  {command_line('export', made.run, state_dir)}\n"
+        f"  write the files  {command_line('export', made.run, state_dir)}"
+        f"   (to {printable(made.processed_path)} and beside it)\n"
         f"  go on            {command_line('resume', made.run, state_dir)}"
     )
     return ALL_VALID

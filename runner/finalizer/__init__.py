@@ -1,12 +1,12 @@
 """The three files a run ends in: processed, failed, summary.
 
-`check_targets` before anything is spent, `export` at any time, `written_now`
-afterwards, so that the next export knows its own files from somebody else's.
+`check_targets` before anything is spent, `export` at any time. What it tells before it
+replaces a file, and `ours_now`, let the next export know its own files from others'.
 
 Floor: room. Knows checkpoint and itemfile, and asks nobody anything.
 """
 
 from runner.finalizer.exporting import export
-from runner.finalizer.targets import check_targets, written_now
+from runner.finalizer.targets import check_targets, full_paths, ours_now
 
-__all__ = ["check_targets", "export", "written_now"]
+__all__ = ["check_targets", "export", "full_paths", "ours_now"]

@@ -7,6 +7,7 @@ Floor: room (finalizer); knows checkpoint, itemfile, summary.
 """
 
 import collections
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from runner.finalizer.itemlines import ItemLines
 from runner.finalizer.linefile import LineFile
 from runner.finalizer.lineorder import outcomes_in_line_order
 from runner.finalizer.sessions import session_summaries
+from runner.finalizer.targets import full_paths
 from runner.itemfile import ItemIndex, ItemReader, RejectedLine, read_rejected
-from runner.records import OutcomeState, RunState
+from runner.records import JsonObject, OutcomeState, RunState
 from runner.summary import Summary, WrittenFile
 
 _TOLD_EVERY_ROWS = 4_096
@@ -43,6 +45,7 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
     stopped_because: str | None,
     price_source: str,
     now_unix_s: float,
+    on_ready: Callable[[dict[str, JsonObject]], None] = lambda _: None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
     """Write processed, failed and summary; the same state gives the same bytes.
@@ -63,6 +66,8 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
         stopped_because: Why it stopped early.
         price_source: Where its prices are from.
         now_unix_s: How long a session at work has lasted; of no effect otherwise.
+        on_ready: Called when all three are on disk beside their targets, none of which
+            is replaced yet, with what each will be, by full path.
         on_progress: Called with rows done and rows in all.
 
     Raises:
@@ -70,40 +75,46 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
         StateDamaged: What is recorded does not belong to the items, or is altered.
         ItemFileError: The items file changed.
     """
+    run = _Run(run_folder, manifest, index, reader)
     lines = _batch_lines(manifest, items, reader) if batch else None
-    written = _write(
-        lines or _item_lines(manifest, items),
-        _Run(run_folder, manifest, index, reader),
-        output,
-        _Progress(on_progress, len(index)),
-    )
-    # Totals after the outcomes: a run at work may cost more than what is in the
-    # files, never less.
-    totals = reader.totals()
-    model = manifest.config.task.model
-    summary = Summary(
-        run=manifest.run,
-        state=state,
-        stopped_because=stopped_because,
-        format="batch" if batch else "jsonl",
-        items=len(index),
-        valid=written.states[OutcomeState.VALID],
-        invalid=written.states[OutcomeState.INVALID],
-        failed=written.states[OutcomeState.FAILED],
-        rejected_lines=written.rejected_lines,
-        totals=totals,
-        sessions=session_summaries(
-            reader.sessions(), totals, now_unix_s if state in _AT_WORK else None
-        ),
-        models=(model,) if model else (),
-        price_source=price_source,
-        simulated=manifest.config.service.simulated,
-        processed_file=written.processed,
-        failed_file=written.failed,
-        summary_name=output.summary_path.name,
-    )
-    _write_summary(summary, output.summary_path, manifest.config.items_path)
+    with _beside(output, manifest.config.items_path) as files:
+        written = _write(
+            lines or _item_lines(manifest, items),
+            run,
+            files,
+            _Progress(on_progress, len(index)),
+        )
+        # Totals after the outcomes: a run at work may cost more than what is in the
+        # files, never less.
+        totals = reader.totals()
+        summary = Summary(
+            run=manifest.run,
+            state=state,
+            stopped_because=stopped_because,
+            format="batch" if batch else "jsonl",
+            items=len(index),
+            valid=written.states[OutcomeState.VALID],
+            invalid=written.states[OutcomeState.INVALID],
+            failed=written.states[OutcomeState.FAILED],
+            rejected_lines=written.rejected_lines,
+            totals=totals,
+            sessions=session_summaries(
+                reader.sessions(), totals, now_unix_s if state in _AT_WORK else None
+            ),
+            models=tuple(filter(None, (manifest.config.task.model,))),
+            price_source=price_source,
+            simulated=manifest.config.service.simulated,
+            processed_file=written.processed,
+            failed_file=written.failed,
+            summary_name=output.summary_path.name,
+        )
+        files.summary.write(_json_of(summary))
+        on_ready(dict(zip(full_paths(output), files.synced(), strict=True)))
     return summary
+
+
+def _json_of(summary: Summary) -> bytes:
+    return json.dumps(summary.to_json(), indent=1).encode("ascii") + b"\n"
 
 
 class _Lines(Protocol):
@@ -169,25 +180,21 @@ def _item_lines(manifest: Manifest, items: ItemReader) -> ItemLines:
     )
 
 
-def _write(lines: _Lines, run: _Run, output: Output, progress: _Progress) -> _Written:
-    like = run.manifest.config.items_path
+def _write(lines: _Lines, run: _Run, files: "_Files", progress: _Progress) -> _Written:
     states: collections.Counter[OutcomeState] = collections.Counter()
-    with (
-        LineFile(output.processed_path, like=like) as processed,
-        LineFile(output.failed_path, like=like) as failed,
-    ):
-        rejected = _Rejected(_rejected_lines(run), lines, failed)
-        for row, outcome, result in outcomes_in_line_order(run.index, run.reader):
-            if outcome.state is OutcomeState.FAILED:
-                rejected.write_before(run.index.line(row))
-                failed.write(lines.failed(row, outcome, result))
-            else:
-                processed.write(lines.answered(row, outcome, result))
-            states[outcome.state] += 1
-            if row >= progress.due:
-                progress.tell(row)
-        rejected.write_rest()
-        progress.end()
+    processed, failed = files.processed, files.failed
+    rejected = _Rejected(_rejected_lines(run), lines, failed)
+    for row, outcome, result in outcomes_in_line_order(run.index, run.reader):
+        if outcome.state is OutcomeState.FAILED:
+            rejected.write_before(run.index.line(row))
+            failed.write(lines.failed(row, outcome, result))
+        else:
+            processed.write(lines.answered(row, outcome, result))
+        states[outcome.state] += 1
+        if row >= progress.due:
+            progress.tell(row)
+    rejected.write_rest()
+    progress.end()
     return _Written(
         processed=processed.written(),
         failed=failed.written(),
@@ -229,6 +236,24 @@ def _rejected_lines(run: _Run) -> Iterator[RejectedLine]:
     return read_rejected(run.folder / run.manifest.rejected)
 
 
-def _write_summary(summary: Summary, path: Path, items_path: Path) -> None:
-    with LineFile(path, like=items_path) as file:
-        file.write(json.dumps(summary.to_json(), indent=1).encode("ascii") + b"\n")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Files:
+    processed: LineFile
+    failed: LineFile
+    summary: LineFile
+
+    def synced(self) -> tuple[JsonObject, ...]:
+        """What each of them is from now on, all on disk."""
+        return self.processed.synced(), self.failed.synced(), self.summary.synced()
+
+
+@contextlib.contextmanager
+def _beside(output: Output, like: Path) -> Iterator[_Files]:
+    """The three files, which replace their targets together at the block's end."""
+    # Left from right to left: the summary, which names the others, comes last.
+    with (
+        LineFile(output.summary_path, like=like) as summary,
+        LineFile(output.failed_path, like=like) as failed,
+        LineFile(output.processed_path, like=like) as processed,
+    ):
+        yield _Files(processed=processed, failed=failed, summary=summary)

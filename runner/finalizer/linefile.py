@@ -15,6 +15,7 @@ from typing import IO, Self
 
 from runner.durable import remove_leftovers, replacing
 from runner.errors import OutputError
+from runner.records import JsonObject
 from runner.summary import WrittenFile
 
 _PERMISSIONS = 0o777
@@ -65,6 +66,21 @@ class LineFile:
             self._open.__exit__(kind, error, trace)
         except OSError as failed:  # the block's own error is never raised here
             raise self._refused(failed) from failed
+
+    def synced(self) -> JsonObject:
+        """All lines are on disk, and what the file is from now on; raises OutputError.
+
+        Call it after the last line: `check_targets` knows the file again by this.
+        """
+        assert self._stream is not None, "only inside its with block"
+        try:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            mtime_ns = os.fstat(self._stream.fileno()).st_mtime_ns
+        except OSError as error:
+            raise self._refused(error) from error
+        sha256 = self._sha256.hexdigest()
+        return {"bytes": self._size_bytes, "mtime_ns": mtime_ns, "sha256": sha256}
 
     def written(self) -> WrittenFile:
         """What has been written so far."""

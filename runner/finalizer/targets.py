@@ -36,7 +36,8 @@ def check_targets(
     Args:
         output: The three targets; `overwrite` allows files of somebody else.
         inputs: What the run reads: never a target, whatever its name there.
-        written: What this run wrote before, as `written_now` gave it.
+        written: What this run wrote before, as `export` told it. While files are
+            replaced, a file may also be as its entry's `before` says.
     """
     targets = _targets(output)
     for target in targets:
@@ -48,7 +49,7 @@ def check_targets(
     if output.overwrite:
         return
     for target in targets:
-        if target.exists() and not _is_as_written(target, written.get(_key(target))):
+        if target.exists() and not _as_written(target, written.get(_key(target))):
             raise OutputError(
                 f"{target} exists, and is not as this run wrote it",
                 "move it away, or see --out and --overwrite of `runner start` and"
@@ -56,9 +57,18 @@ def check_targets(
             )
 
 
-def written_now(output: Output) -> dict[str, JsonObject]:
-    """What the three files are now, by full path; raises OutputError."""
-    return {_key(target): _described(target) for target in _targets(output)}
+def full_paths(output: Output) -> dict[str, Path]:
+    """The three targets by their full paths, however their folders are spelled."""
+    return {_key(target): target for target in _targets(output)}
+
+
+def ours_now(
+    output: Output, written: Mapping[str, JsonObject]
+) -> dict[str, JsonObject]:
+    """What this run wrote of what stands there now, by full path."""
+    paths = full_paths(output).items()
+    found = {key: _as_written(path, written.get(key)) for key, path in paths}
+    return {key: each for key, each in found.items() if each is not None}
 
 
 def _targets(output: Output) -> tuple[Path, Path, Path]:
@@ -125,26 +135,30 @@ def _is_same_file(one: Path, other: Path) -> bool:
         raise _unreadable(one, error) from error
 
 
-def _is_as_written(target: Path, known: JsonObject | None) -> bool:
-    if known is None:
-        return False
+def _as_written(target: Path, known: JsonObject | None) -> JsonObject | None:
+    """What the file was when this run wrote it; None if it is not that any more."""
+    for each in (known, (known or {}).get("before")):
+        if each and target.exists() and _is_as(target, each):
+            return {name: each[name] for name in ("bytes", "mtime_ns", "sha256")}
+    return None
+
+
+def _is_as(target: Path, known: JsonObject) -> bool:
     found = target.stat()
     if found.st_size != known["bytes"]:
         return False
     if found.st_mtime_ns == known["mtime_ns"]:
         return True
     # A file that was copied or touched is still ours.
-    return bool(_described(target)["sha256"] == known["sha256"])
+    return bool(_sha256_of(target) == known["sha256"])
 
 
-def _described(target: Path) -> JsonObject:
+def _sha256_of(target: Path) -> str:
     try:
         with target.open("rb") as stream:
-            found = os.fstat(stream.fileno())
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise _unreadable(target, error) from error
-    return {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns, "sha256": sha256}
 
 
 def _key(target: Path) -> str:

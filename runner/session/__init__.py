@@ -5,7 +5,8 @@
     working    a session           changes    what differs from before
     exporting  write the files     rejudging  a new rule over stored answers
     verifying  is it sound?        findings   what is not
-    salvaging  what is readable    backing_up a copy
+    salvaging  what is readable    losses     what is not any more
+    backing_up a copy
     story      one item, unresolved requests  simulating  the embedded simulator
 
 Floor: the run. Knows everything but the faces.

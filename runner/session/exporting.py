@@ -16,7 +16,7 @@ from runner.checkpoint.manifest import Manifest
 from runner.config import default_output
 from runner.durable import write_json
 from runner.errors import StateDamaged
-from runner.finalizer import check_targets, export, written_now
+from runner.finalizer import check_targets, export, ours_now
 from runner.itemfile import ItemIndex, ItemReader
 from runner.pricing import PriceBook
 from runner.records import JsonObject
@@ -51,6 +51,7 @@ def export_run(
     output = dataclasses.replace(output, overwrite=output.overwrite or overwrite)
     written = files_of_ours(run_folder)
     check_targets(output, inputs=manifest.config.input_paths, written=written)
+    notes = _Notes(run_folder, written, ours_now(output, written))
     status = read_status(run_folder)
     index = ItemIndex.open(run_folder / manifest.index)
     with contextlib.ExitStack() as opened:
@@ -75,15 +76,11 @@ def export_run(
             stopped_because=status.stopped_because,
             price_source=PriceBook.for_service(config.service).describe(),
             now_unix_s=time.time(),
+            on_ready=notes.announce,
             on_progress=on_progress
             and (lambda done, total: on_progress(WRITING, done, total)),
         )
-    # Apart from the manifest, which a running session holds and rewrites.
-    try:
-        write_json(run_folder / EXPORTS, {**written, **written_now(output)})
-    except OSError as error:
-        # The files are there, perhaps on another disk because this one is full.
-        _log.warning("not noted that %s is ours: %s", output.processed_path, error)
+    notes.confirm()
     return summary
 
 
@@ -96,3 +93,43 @@ def files_of_ours(run_folder: Path) -> dict[str, JsonObject]:
     except ValueError as error:
         raise StateDamaged(f"{run_folder / EXPORTS} cannot be read: {error}") from error
     return stored
+
+
+class _Notes:
+    """What is noted of the files, before they are replaced and after.
+
+    In between, each of them is the old one or the new one: killed there, both are
+    this run's own. Apart from the manifest, which a running session holds.
+    """
+
+    def __init__(
+        self,
+        run_folder: Path,
+        written: dict[str, JsonObject],
+        before: dict[str, JsonObject],
+    ) -> None:
+        self._path = run_folder / EXPORTS
+        self._written = written
+        self._before = before
+        self._new: dict[str, JsonObject] = {}
+
+    def announce(self, new: dict[str, JsonObject]) -> None:
+        """The files are about to become these."""
+        self._new = new
+        self._note(
+            {
+                path: {**each, "before": self._before.get(path)}
+                for path, each in new.items()
+            }
+        )
+
+    def confirm(self) -> None:
+        """They have."""
+        self._note(self._new)
+
+    def _note(self, entries: dict[str, JsonObject]) -> None:
+        try:
+            write_json(self._path, {**self._written, **entries})
+        except OSError as error:
+            # The files may be on another disk because this one is full.
+            _log.warning("not noted in %s which files are ours: %s", self._path, error)

@@ -3,12 +3,16 @@
 Floor: the run.
 """
 
+import dataclasses
+import itertools
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
+from runner.config import Output
 from runner.errors import (
     OutputError,
     RunExists,
@@ -17,11 +21,13 @@ from runner.errors import (
     StateTooNew,
     UsageError,
 )
+from runner.finalizer import full_paths
 from runner.records import RunState
 from runner.run_folder import MANIFEST, folder_of
 from runner.supervisor.heartbeat import read_status
 
 _UNREADABLE = (StateDamaged, StateTooNew, PermissionError)
+_KIND = re.compile("_(processed|failed|summary)$")
 _NAME = re.compile(r"[^\W_][\w.\- ]{0,99}")
 
 
@@ -60,16 +66,13 @@ def refuse_known(state_dir: Path, name: str, items_path: Path) -> None:
             raise RunExists(_described(folder), _hint(folder))
 
 
-def refuse_shared_output(state_dir: Path, processed_path: Path) -> None:
-    """OutputError if another run is to write, or wrote, that file."""
-    for folder in run_folders(state_dir):
-        try:
-            theirs = Manifest.load(folder).config.output.processed_path
-        except _UNREADABLE:
-            continue  # nobody knows what it writes; its own commands complain
-        if theirs == processed_path:
+def refuse_shared_output(state_dir: Path, output: Output) -> None:
+    """OutputError if another run is to write, or wrote, one of these files."""
+    owners = _owners(state_dir)
+    for path, target in full_paths(output).items():
+        if path in owners:
             raise OutputError(
-                f"{processed_path} belongs to run {folder.name}",
+                f"{target} belongs to run {owners[path]}",
                 "write elsewhere with --out, or replace it with --overwrite",
             )
 
@@ -80,6 +83,24 @@ def free_name(state_dir: Path, name: str) -> str:
     while folder_of(state_dir, free).exists():
         free, number = f"{name}-{number}", number + 1
     return free
+
+
+def output_beside(state_dir: Path, output: Output, word: str) -> Output:
+    """Files beside these, named alike with a word more: of no run, not there yet."""
+    owners = _owners(state_dir)
+    for number in itertools.count(1):
+        more = word if number == 1 else f"{word}-{number}"
+        found = dataclasses.replace(
+            output,
+            processed_path=_with_word(output.processed_path, more),
+            failed_path=_with_word(output.failed_path, more),
+            summary_path=_with_word(output.summary_path, more),
+            overwrite=False,
+        )
+        paths = full_paths(found)
+        if not any(path in owners or os.path.lexists(path) for path in paths):
+            return found
+    raise AssertionError("there is always a number more")
 
 
 def find_run(state_dir: Path, name: str | None) -> Path:
@@ -137,6 +158,23 @@ def _is_run(folder: Path) -> bool:
         return (folder / MANIFEST).is_file()
     except PermissionError:
         return False
+
+
+def _owners(state_dir: Path) -> dict[str, str]:
+    """Which run writes a file, by the file's full path."""
+    owners: dict[str, str] = {}
+    for folder in run_folders(state_dir):
+        try:
+            output = Manifest.load(folder).config.output
+        except _UNREADABLE:
+            continue  # nobody knows what it writes; its own commands complain
+        owners.update(dict.fromkeys(full_paths(output), folder.name))
+    return owners
+
+
+def _with_word(path: Path, word: str) -> Path:
+    stem = _KIND.sub("", path.stem)
+    return path.with_name(f"{stem}-{word}{path.name.removeprefix(stem)}")
 
 
 def _is_unfinished(folder: Path) -> bool:

@@ -10,9 +10,9 @@ Floor: the run.
 
 import contextlib
 import dataclasses
-import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from runner.api_records import Progress, Salvaged
@@ -35,26 +35,26 @@ from runner.checkpoint.entries import (
     TOTALS_KEY,
     Attempt,
     Outcome,
-    number_of,
 )
 from runner.checkpoint.envelope import seal
 from runner.checkpoint.history import history_of
-from runner.checkpoint.locks import is_worked_on
+from runner.checkpoint.locks import RunLock, is_worked_on
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.recovering import recovered
 from runner.checkpoint.shard import shard_folder
 from runner.checkpoint.walking import Unreadable
+from runner.config import Output
 from runner.errors import RunLocked, StateDamaged, StoreError
 from runner.itemfile import ItemIndex, digest_of, scan
 from runner.records import Totals
-from runner.run_folder import EXPORTS, INDEX, SUPERVISOR_SLOT
+from runner.run_folder import INDEX, SUPERVISOR_SLOT
 from runner.session.building import building, locked, moved
-from runner.session.naming import free_name
+from runner.session.losses import Losses
+from runner.session.naming import free_name, output_beside
 from runner.supervisor.heartbeat import check_last_sign
 
 SALVAGING = "saving records"
-LOST = "lost.jsonl"
 _TOLD_EVERY = 2_000
 _MARGIN_ROWS = 10_000
 """Rows are handed out in order; so many more may have been under way."""
@@ -67,51 +67,43 @@ def salvage_run(run_folder: Path, *, on_progress: Progress | None = None) -> Sal
     Raises RunLocked while somebody works on it, StateDamaged where its manifest, or
     both its index and its items, are lost.
     """
-    if is_worked_on(run_folder):
-        raise RunLocked(
-            f"run {run_folder.name} is being worked on",
-            f"runner stop {run_folder.name}",
-        )
-    manifest = Manifest.load(run_folder)
-    state_dir = run_folder.parent
-    with building(state_dir) as folder:
-        work = _Salvage(run_folder, folder, manifest, on_progress)
-        done = work.done()
-        with locked(state_dir):
-            name = free_name(state_dir, f"{manifest.run}-salvaged")
-            work.named(name)
-            moved(folder, state_dir / name)
-    return dataclasses.replace(done, run=name, folder=state_dir / name)
+    Manifest.load(run_folder)  # a lock file in a folder that is no run helps nobody
+    with _quiet(run_folder), building(run_folder.parent) as folder:
+        return _salvaged(run_folder, folder, on_progress)
 
 
-class _Loss:
-    """What is known of the records that one shard has lost."""
+def _salvaged(run_folder: Path, folder: Path, on_progress: Progress | None) -> Salvaged:
+    manifest, state_dir = Manifest.load(run_folder), run_folder.parent
+    work = _Salvage(run_folder, folder, manifest, on_progress)
+    done = work.done()
+    with locked(state_dir):
+        name = free_name(state_dir, f"{manifest.run}-salvaged")
+        output = work.named(name)
+        moved(folder, state_dir / name)
+    return dataclasses.replace(
+        done,
+        run=name,
+        folder=state_dir / name,
+        processed_path=output.processed_path,
+    )
 
-    def __init__(self) -> None:
-        self.numbers: set[int] = set()
-        self.lines: list[dict[str, object]] = []
-        self.named: dict[int, Delta] = {}
-        """What the keys of each shard add up to that are known to be lost."""
-        self.has_rescued = False
-        """A reply may be lost whose attempt looks open."""
-        self.unknown: int | None = 0
-        """Records whose items nobody knows; None: not even how many."""
 
-    def note(self, slot: int, row: Unreadable) -> None:
-        """One record, or more, cannot be read."""
-        number = _number(row.key)
-        self.has_rescued |= row.is_rescued
-        if number is not None:
-            self.numbers.add(number)
-            add(self.named.setdefault(slot, {}), delta_of_key(str(row.key)))
-        self.lines.append(
-            {"shard": slot, "item": number, "key": row.key, "why": row.why}
-        )
-
-    @property
-    def is_any(self) -> bool:
-        """Whether something is lost."""
-        return bool(self.numbers) or self.has_rescued or self.unknown != 0
+@contextlib.contextmanager
+def _quiet(run_folder: Path) -> Iterator[None]:
+    """Nobody works on the run, or still records for it, until the block's end."""
+    with contextlib.ExitStack() as held:
+        # A lock that cannot be opened is damaged too: nobody else can take it either.
+        try:
+            held.callback(RunLock(run_folder, time.time()).release)
+        except OSError as error:
+            if is_worked_on(run_folder):
+                name = run_folder.name
+                raise RunLocked(
+                    f"run {name} is being worked on", f"runner stop {name}"
+                ) from error
+        with contextlib.suppress(OSError):
+            RunLock.wait_for_orphans(run_folder)
+        yield
 
 
 class _Salvage:
@@ -125,14 +117,15 @@ class _Salvage:
         self._source = source
         self._target = target
         self._on_progress = on_progress
-        self._loss = _Loss()
-        self._done = self._lost = 0
+        self._losses = Losses()
+        self._done = 0
         self._expected = Totals()
         self._index = _index_of(source, manifest)
         self._index.save(target / INDEX)
-        for name in (manifest.rejected, EXPORTS):
-            with contextlib.suppress(FileNotFoundError):
-                (target / name).write_bytes((source / name).read_bytes())
+        # Not exports.json: the damaged run's files are none of the new one's.
+        with contextlib.suppress(FileNotFoundError):
+            rejected = (source / manifest.rejected).read_bytes()
+            (target / manifest.rejected).write_bytes(rejected)
         self._manifest = dataclasses.replace(
             manifest, shards=(), marks={}, index=INDEX, held_back=None, asking_anew=None
         ).with_index_sealed(target)
@@ -148,9 +141,9 @@ class _Salvage:
         with contextlib.closing(self._reader()) as reader:
             self._count(reader, deltas)
         with contextlib.closing(self._reader()) as reader:
-            held = self._held_back(reader) if self._loss.is_any else {}
+            held = self._held_back(reader) if self._losses.is_any else {}
             self._manifest = self._manifest.with_marks(reader.totals_by_slot())
-        self._write_lost(held)
+        self._losses.write(self._target, self._lines_of(held))
         self._manifest = dataclasses.replace(
             self._manifest,
             held_back=save_due(self._target, held, HELD_BACK) if held else None,
@@ -159,8 +152,10 @@ class _Salvage:
         return Salvaged(
             run="",
             folder=self._target,
+            processed_path=self._manifest.config.output.processed_path,
             records=self._done,
-            lost=self._lost,
+            lost=self._losses.records,
+            may_be_more=self._losses.unknown is None,
             held_back=len(held),
         )
 
@@ -169,25 +164,28 @@ class _Salvage:
         try:
             check_last_sign(self._source, self._expected)
         except StateDamaged as damage:
-            self._loss.unknown = None
-            self._loss.lines.append({"why": damage.message})
+            self._losses.unknown = None
+            self._losses.note_all(damage.message)
 
-    def named(self, name: str) -> None:
-        """The name it got."""
-        dataclasses.replace(self._manifest, run=name).save(self._target)
+    def named(self, name: str) -> Output:
+        """The name it got, and files of its own: where they will be."""
+        config = self._manifest.config
+        output = output_beside(self._source.parent, config.output, "salvaged")
+        config = dataclasses.replace(config, output=output)
+        dataclasses.replace(self._manifest, run=name, config=config).save(self._target)
+        return output
 
     def _copy(self, slot: int) -> Delta:
         """Copy one shard; what its old totals knew and its records do not show."""
         self._manifest = self._manifest.with_shard(self._target, slot)
-        found = check = 0
-        stored, unreadable = None, False
+        stored = None
         counted: Delta = {}
+        keys: Delta = {}
         with _writing(self._target, slot) as write:
             rows = recovered(self._source, self._manifest.run_id, slot, self._target)
             for row in rows:
                 if isinstance(row, Unreadable):
-                    unreadable = True
-                    self._loss.note(slot, row)
+                    self._losses.note(slot, row)
                 elif row.key == TOTALS_KEY:
                     stored = Totals.from_json(row.fields)
                 elif row.key == CARRIED_KEY:
@@ -197,39 +195,22 @@ class _Salvage:
                 elif row.entry is not None and self._belongs(row.entry, slot):
                     delta = _delta(row.entry)
                     add(counted, delta)
+                    add(keys, delta_of_key(row.key))
                     write(Write(row.key, row.sealed, delta, _ignored, is_new=True))
-                    found += 1
-                    key = delta_of_key(row.key)
-                    check += int(key["keys_check"])
                     self._tell()
-        return self._carried(slot, stored, found, check, counted, unreadable=unreadable)
+        return self._carried(slot, stored, keys, counted)
 
     def _carried(
-        self,
-        slot: int,
-        stored: Totals | None,
-        found: int,
-        check: int,
-        counted: Delta,
-        *,
-        unreadable: bool,
+        self, slot: int, stored: Totals | None, keys: Delta, counted: Delta
     ) -> Delta:
-        if stored is None or stored.records < self._marks.get(slot, 0):
-            if unreadable or stored is not None or self._marks.get(slot, 0):
-                self._loss.unknown = None
+        mark = self._marks.get(slot, 0)
+        still_open = as_totals(counted).open
+        is_less = self._losses.compare(slot, stored, mark, keys, open_=still_open)
+        if stored is None or stored.records < mark:
             return {}
         self._expected += stored
-        missing = stored.keys - found
-        self._lost += missing
-        if missing <= 0:
+        if not is_less:
             return {}
-        if self._loss.unknown is not None:
-            # Keys prove themselves by the sum of their checks: an altered one does not.
-            named = self._loss.named.get(slot, {})
-            add(named, {"keys": found, "keys_check": check})
-            is_known = as_totals(named).keys == stored.keys
-            is_known &= as_totals(named).keys_check == stored.keys_check
-            self._loss.unknown += 0 if is_known else missing
         diff = as_delta(stored.to_json())
         add(diff, negated(counted))
         return _as_lost(diff)
@@ -263,20 +244,22 @@ class _Salvage:
         done = set(reader.numbers_done())
         rows = map(self._index.row_of_number, reader.numbers_attempted())
         last = max((row for row in rows if row is not None), default=-1)
-        if self._loss.unknown is None:
+        if self._losses.unknown is None:
             last = len(self._index)
-        elif self._loss.unknown:
-            last += self._loss.unknown + _MARGIN_ROWS
+        elif self._losses.unknown:
+            last += self._losses.unknown + _MARGIN_ROWS
         else:
             last = -1
         held: dict[int, int] = {}
         for row in range(len(self._index)):
             number = self._index.number(row)
-            is_suspect = row <= last or number in self._loss.numbers
-            if number in done or not (is_suspect or self._loss.has_rescued):
+            is_suspect = row <= last or number in self._losses.numbers
+            if number in done or not (is_suspect or self._losses.is_reply_lost):
                 continue
             history = history_of([a for a, _ in reader.attempts(number)])
-            if not is_suspect and not (self._loss.has_rescued and history.unresolved):
+            if not is_suspect and not (
+                self._losses.is_reply_lost and history.unresolved
+            ):
                 continue
             if history.unjudged is None:
                 held[number] = history.next_attempt - 1
@@ -287,23 +270,16 @@ class _Salvage:
         try:
             due = load_due(self._source, manifest.asking_anew)
         except StateDamaged as damage:
-            self._loss.lines.append(
-                {"file": manifest.asking_anew, "why": damage.message}
-            )
+            self._losses.note_all(damage.message, file=manifest.asking_anew)
             return
         if due:
             name = save_due(self._target, due)
             self._manifest = dataclasses.replace(self._manifest, asking_anew=name)
 
-    def _write_lost(self, held: dict[int, int]) -> None:
-        """One line for each loss that is known, and for each item held back."""
-        lines = list(self._loss.lines)
+    def _lines_of(self, held: Iterable[int]) -> Iterator[tuple[int, int | None]]:
         for number in held:
             row = self._index.row_of_number(number)
-            line = None if row is None else self._index.line(row)
-            lines.append({"held_back": number, "line": line})
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        (self._target / LOST).write_text(text, encoding="ascii")
+            yield number, None if row is None else self._index.line(row)
 
     def _reader(self) -> RunReader:
         slots = list(self._manifest.shards)
@@ -384,10 +360,3 @@ def _index_of(source: Path, manifest: Manifest) -> ItemIndex:
             result_key=config.output.result_key,
             on_bad_line=config.on_bad_line,
         ).index
-
-
-def _number(key: str | None) -> int | None:
-    try:
-        return number_of(key) if key and key[:2] in ("a/", "o/") else None
-    except ValueError:
-        return None  # an altered key names no item

@@ -111,7 +111,7 @@ def _admitted(
         refuse_known(state_dir, name, config.items_path)
     check_targets(config.output, inputs=config.input_paths, written={})
     if not config.output.overwrite:
-        refuse_shared_output(state_dir, config.output.processed_path)
+        refuse_shared_output(state_dir, config.output)
     return name
 
 

@@ -86,6 +86,14 @@ def flip_in_database(it: Mishap) -> None:
     path.write_bytes(content)
 
 
+def flip_in_log(it: Mishap) -> None:
+    logs = [path for path in sorted(it.folder.rglob("*-wal")) if path.stat().st_size]
+    path = it.draw.choice(logs) if logs else it.file(databases=True)
+    content = bytearray(path.read_bytes())
+    content[it.draw.randrange(len(content))] ^= 1 << it.draw.randrange(8)
+    path.write_bytes(content)
+
+
 def delete_file(it: Mishap) -> None:
     it.file().unlink()
 
@@ -198,6 +206,8 @@ MUTATIONS: tuple[Callable[[Mishap], None], ...] = (
     flip_bytes,
     flip_in_database,
     flip_in_database,
+    flip_in_log,
+    flip_in_log,
     delete_file,
     delete_shard,
     empty_file,

@@ -135,10 +135,10 @@ class Workshop:
 
 
 def digest_of(folder: Path) -> str:
-    """Over all files of a folder, but for the -shm, an index of the -wal."""
+    """Over all files of a folder, but for the -shm, an index of the -wal, and locks."""
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.name.endswith("-shm"):
+        if path.is_file() and not path.name.endswith(("-shm", ".lock")):
             total.update(path.name.encode() + path.read_bytes())
     return total.hexdigest()
 

@@ -174,7 +174,9 @@ def test_a_full_disk_is_named_with_what_to_do(
     monkeypatch.setattr("os.fsync", fsync)
     with pytest.raises(OutputError) as caught:
         night.export()
-    assert "failed.jsonl cannot be written (Disk quota exceeded)" in str(caught.value)
+    assert "processed.jsonl cannot be written (Disk quota exceeded)" in str(
+        caught.value
+    )
     assert "runner export" in str(caught.value)
 
 

@@ -51,6 +51,22 @@ def output_of_another_run(stage: Stage) -> dict[str, Any]:
     return {"new": True}
 
 
+def other_names_of_the_same_files(stage: Stage) -> dict[str, Any]:
+    """The answers go elsewhere than another run's; failed items and summary do not."""
+    theirs = default_output(stage.items_path, stage.folder / "r_processed.jsonl")
+    Run.start(stage.config(output=theirs), state_dir=stage.state_dir)
+    output = default_output(stage.items_path, stage.folder / "r.jsonl")
+    return {"config": stage.config(output=output), "new": True}
+
+
+def another_way_to_the_same_folder(stage: Stage) -> dict[str, Any]:
+    """Through a link the files have other names, and are the same."""
+    Run.start(stage.config(), state_dir=stage.state_dir)
+    (stage.folder / "link").symlink_to(stage.folder, target_is_directory=True)
+    output = default_output(stage.folder / "link" / stage.items_path.name)
+    return {"config": stage.config(output=output), "new": True}
+
+
 def impossible_name(stage: Stage) -> dict[str, Any]:
     """A path, not a name."""
     return {"name": "../up"}
@@ -87,6 +103,8 @@ def everything(folder: Path) -> list[Path]:
         run_is_there,
         run_on_these_items,
         output_of_another_run,
+        other_names_of_the_same_files,
+        another_way_to_the_same_folder,
         impossible_name,
         no_url,
         state_is_a_file,
