@@ -64,7 +64,7 @@ def admit(
         run.trouble_ns, is_new = 0, True
     no: Blocked | Refusal | None = _too_large(key, run, asked.want)
     no = no or _given_up(run, asked)
-    no = no or _held(key, run, asked.slot, now_ns) or _money(run, asked, now_ns)
+    no = no or _held(key, run, asked, now_ns) or _money(run, asked, now_ns)
     if isinstance(no, Blocked):
         return replace(no, is_noted=no.is_noted or is_new)
     if no:
@@ -103,7 +103,7 @@ def _too_large(key: KeyState, run: RunState, want: Want) -> Refusal | None:
 
 def _given_up(run: RunState, asked: Asked) -> Refusal | None:
     lasted_s = (run.trouble_last_ns - run.trouble_ns) / SECOND_NS
-    if not run.trouble_ns or lasted_s <= asked.ceilings.give_up_after_s:
+    if not run.trouble_ns or lasted_s < asked.ceilings.give_up_after_s:
         return None
     message = f"nothing has answered for {_span(lasted_s)}"
     if run.last_failure_words:
@@ -111,15 +111,25 @@ def _given_up(run: RunState, asked: Asked) -> Refusal | None:
     return Refusal(kind=RefusalKind.GIVEN_UP, message=message)
 
 
-def _probe_ns(run: RunState) -> int:
-    return run.breaker.next_probe_ns if run.breaker.is_open else 0
+def _probe_ns(run: RunState, give_up_after_s: float) -> int:
+    """When the next probe may go; at the latest when it would be the last one.
+
+    Else a run gives up as much later as probes are apart by then.
+    """
+    if not run.breaker.is_open:
+        return 0
+    if not run.trouble_ns:
+        return run.breaker.next_probe_ns
+    last_ns = run.trouble_ns + int(give_up_after_s * SECOND_NS)
+    return min(run.breaker.next_probe_ns, last_ns)
 
 
-def _held(key: KeyState, run: RunState, slot: int, now_ns: int) -> Blocked | None:
-    held_ns = max(key.pause.until_ns, key.day.until_ns, _probe_ns(run))
+def _held(key: KeyState, run: RunState, asked: Asked, now_ns: int) -> Blocked | None:
+    probe_ns = _probe_ns(run, asked.ceilings.give_up_after_s)
+    held_ns = max(key.pause.until_ns, key.day.until_ns, probe_ns)
     if held_ns > now_ns:
         return Blocked(until_ns=held_ns)
-    return Blocked(until_ns=None) if _awaits_answer(run, slot) else None
+    return Blocked(until_ns=None) if _awaits_answer(run, asked.slot) else None
 
 
 def _awaits_answer(run: RunState, slot: int) -> bool:
