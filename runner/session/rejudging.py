@@ -17,6 +17,7 @@ from runner.answers import read_answer
 from runner.api_records import Changes, Progress, Rejudged
 from runner.checkpoint.entries import Attempt, Outcome
 from runner.checkpoint.history import history_of
+from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.shard import Shard
 from runner.clock import Clock
@@ -45,6 +46,7 @@ def rejudge(
 ) -> Rejudged:
     """Judge all stored answers by the rules as they are now.
 
+    Killed or failed on the way, the run says so until this is done again.
     Raises RunLocked while a session works on the run, TaskError for the rules.
     """
     with contextlib.ExitStack() as opened:
@@ -52,23 +54,34 @@ def rejudge(
         config = changed_config(manifest.config, changes)
         task = _rules_of(manifest.config, config, Patience(clock))
         manifest = manifest.with_shard(run_folder, SUPERVISOR_SLOT)
-        identity = _with_rules(manifest.identity, identity_of(config))
-        dataclasses.replace(manifest, config=config, identity=identity).save(run_folder)
         index = ItemIndex.open(run_folder / manifest.index)
         items = ItemReader(config.items_path, index, config.id_field)
         opened.callback(items.close)
         reader = manifest.open_reader(run_folder, live=True)
-        reader.check_keys()
         opened.callback(reader.close)
+        reader.check_keys()
         shard = Shard(run_folder, SUPERVISOR_SLOT)
         opened.callback(shard.close)
+        # The rules and the mark are one write: no verdict is by a rule unknown.
+        manifest = _half_judged(manifest, config)
+        manifest.save(run_folder)
         key = os.environ.get(config.service.api_key_env)
         court = _Court(task, reader, shard, clock, key)
         for row in range(len(index)):
             court.try_item(items.read(row))
             if on_progress:
                 on_progress(JUDGING, row + 1, len(index))
-        return court.result()
+        done = court.result()
+        dataclasses.replace(manifest, is_half_judged=False).save(run_folder)
+        return done
+
+
+def _half_judged(manifest: Manifest, config: RunConfig) -> Manifest:
+    """The manifest with the new rules, by which not everything is judged yet."""
+    identity = _with_rules(manifest.identity, identity_of(config))
+    return dataclasses.replace(
+        manifest, config=config, identity=identity, is_half_judged=True
+    )
 
 
 def _rules_of(before: RunConfig, after: RunConfig, patience: Patience) -> Task:

@@ -63,12 +63,13 @@ def work(
     """Work on a run until it is finished or has to stop.
 
     Raises RunLocked, RunChanged, StateDamaged, UsageError or StoreError before
-    anything is sent.
+    anything is sent, and HalfJudged where a rejudgement is to be finished first.
     """
     # Signals are heard from the first request until the files are written.
     with blaming_the_disk(run_folder), contextlib.ExitStack() as heard:
         with contextlib.ExitStack() as opened:
             manifest = opened.enter_context(holding(run_folder, clock))
+            manifest.refuse_half_judged()
             manifest.remove_unnamed(run_folder)
             manifest = _with_consent(run_folder, manifest, wishes)
             manifest = _updated(run_folder, manifest, wishes, on_progress)

@@ -1,13 +1,21 @@
 """A new rule over what is stored: nothing is sent, nothing paid for is left out."""
 
+import json
 from pathlib import Path
 
 import pytest
-from session_stage import KEY, Script, Stage, valid_but
+from session_stage import KEY, Killed, Script, Stage, valid_but
 
+from runner.api import Run
 from runner.api_records import Changes
 from runner.config import TaskSpec
+from runner.durable import with_checksum, without_checksum, write_json
+from runner.errors import HalfJudged
 from runner.records import OutcomeState
+from runner.run_folder import MANIFEST
+
+NOT_THE_LAST = Changes(valid_regex="row [01]")
+"""A rule by which the third of three answers is invalid."""
 
 
 def test_an_answer_of_an_item_whose_workers_died_is_judged_too(stage: Stage) -> None:
@@ -43,3 +51,64 @@ def test_what_a_rule_says_when_it_raises_does_not_show_the_key(
     stage.run.rejudge()
 
     assert "ValueError: [redacted]" in (stage.outcomes()[0].reason or "")
+
+
+def killed_after_one_verdict(stage: Stage, changes: Changes) -> None:
+    """A rejudgement that ends by Ctrl-C, or by something worse."""
+
+    def kill(_what: str, done: int, _total: int) -> None:
+        if done == 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        stage.run.rejudge(changes, on_progress=kill)
+
+
+@pytest.fixture
+def half(stage: Stage) -> Stage:
+    """Three valid items, of which one was judged by the new rule."""
+    stage.start("a", "b", "c")
+    stage.session()
+    killed_after_one_verdict(stage, NOT_THE_LAST)
+    return stage
+
+
+def test_a_mixture_of_two_rules_is_neither_exported_nor_paid_for(half: Stage) -> None:
+    """An item that the rule in force accepts could be asked, and paid, again."""
+    for use in (half.run.export, lambda: half.session(retry_invalid=True)):
+        with pytest.raises(HalfJudged) as refused:
+            use()
+        assert refused.value.hint == "`runner rejudge items` finishes it, free"
+        assert "\n" not in str(refused.value)
+    assert len(half.engines) == 1
+
+
+def test_rejudge_without_a_rule_finishes_what_was_interrupted(half: Stage) -> None:
+    done = half.run.rejudge()
+
+    assert (done.judged, done.changed_to_invalid) == (3, 1)
+    assert half.states() == [*[OutcomeState.VALID] * 2, OutcomeState.INVALID]
+    assert half.run.export().invalid == 1
+    half.session(retry_invalid=True)
+    assert half.asked == [2]
+
+
+def test_a_copy_of_half_a_rejudgement_knows_that_it_is_one(
+    half: Stage, tmp_path: Path
+) -> None:
+    """A backup, or what a salvage could read."""
+    half.run.backup(tmp_path / "copy")
+    for copy in (Run(tmp_path / "copy"), Run(half.run.salvage().folder)):
+        with pytest.raises(HalfJudged):
+            copy.export()
+
+
+def test_a_run_of_before_there_was_a_mark_is_exported_as_ever(stage: Stage) -> None:
+    stage.start("a")
+    stage.session()
+    path = stage.run.folder / MANIFEST
+    stored = without_checksum(json.loads(path.read_bytes()))
+    del stored["is_half_judged"]
+    write_json(path, with_checksum(stored))
+
+    assert stage.run.export().valid == 1
