@@ -22,7 +22,7 @@ from runner.checkpoint.reading import RunReader
 from runner.checkpoint.shard import Shard
 from runner.clock import Clock
 from runner.config import RunConfig
-from runner.errors import StoreError, TaskError
+from runner.errors import RunChanged, StoreError, TaskError
 from runner.itemfile import ItemIndex, ItemReader
 from runner.keys import redacted
 from runner.records import Answer, Item, OutcomeState, Verdict
@@ -32,6 +32,7 @@ from runner.supervisor.opened import holding
 from runner.task import Patience, Task, load_task
 from runner.worker.result import result_json
 
+CHECKING_ITEMS = "checking items"
 JUDGING = "judging answers"
 _ZERO = Decimal(0)
 _RULES = ("task", "schema", "valid-regex", "choices", "reask-truncated")
@@ -47,16 +48,18 @@ def rejudge(
     """Judge all stored answers by the rules as they are now.
 
     Killed or failed on the way, the run says so until this is done again.
-    Raises RunLocked while a session works on the run, TaskError for the rules.
+    Raises RunLocked while a session works on the run, TaskError for the rules and
+    RunChanged for the items before anything is changed.
     """
     with contextlib.ExitStack() as opened:
         manifest = opened.enter_context(holding(run_folder, clock))
         config = changed_config(manifest.config, changes)
         task = _rules_of(manifest.config, config, Patience(clock))
-        manifest = manifest.with_shard(run_folder, SUPERVISOR_SLOT)
         index = ItemIndex.open(run_folder / manifest.index)
         items = ItemReader(config.items_path, index, config.id_field)
         opened.callback(items.close)
+        _check_items(items, index, manifest, on_progress)
+        manifest = manifest.with_shard(run_folder, SUPERVISOR_SLOT)
         reader = manifest.open_reader(run_folder, live=True)
         opened.callback(reader.close)
         reader.check_keys()
@@ -74,6 +77,25 @@ def rejudge(
         done = court.result()
         dataclasses.replace(manifest, is_half_judged=False).save(run_folder)
         return done
+
+
+def _check_items(
+    items: ItemReader,
+    index: ItemIndex,
+    manifest: Manifest,
+    on_progress: Progress | None,
+) -> None:
+    """RunChanged where a line is not as it was asked; lines added below do no harm."""
+    for row in range(len(index)):
+        if not items.is_unchanged(row):
+            where = f"{manifest.config.items_path}:{index.line(row)}"
+            raise RunChanged(
+                f"{where} changed since this run began; nothing is rejudged",
+                "put the file back as it was, or have the items as they are now asked:"
+                f" `runner resume {manifest.run} --accept-changes`",
+            )
+        if on_progress:
+            on_progress(CHECKING_ITEMS, row + 1, len(index))
 
 
 def _half_judged(manifest: Manifest, config: RunConfig) -> Manifest:

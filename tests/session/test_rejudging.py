@@ -10,9 +10,10 @@ from runner.api import Run
 from runner.api_records import Changes
 from runner.config import TaskSpec
 from runner.durable import with_checksum, without_checksum, write_json
-from runner.errors import HalfJudged
+from runner.errors import HalfJudged, RunChanged, TaskError
 from runner.records import OutcomeState
 from runner.run_folder import MANIFEST
+from runner.session.rejudging import JUDGING
 
 NOT_THE_LAST = Changes(valid_regex="row [01]")
 """A rule by which the third of three answers is invalid."""
@@ -56,8 +57,8 @@ def test_what_a_rule_says_when_it_raises_does_not_show_the_key(
 def killed_after_one_verdict(stage: Stage, changes: Changes) -> None:
     """A rejudgement that ends by Ctrl-C, or by something worse."""
 
-    def kill(_what: str, done: int, _total: int) -> None:
-        if done == 1:
+    def kill(what: str, done: int, _total: int) -> None:
+        if (what, done) == (JUDGING, 1):
             raise Killed
 
     with pytest.raises(Killed):
@@ -112,3 +113,57 @@ def test_a_run_of_before_there_was_a_mark_is_exported_as_ever(stage: Stage) -> N
     write_json(path, with_checksum(stored))
 
     assert stage.run.export().valid == 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "rule", "refusal", "says"),
+    [
+        (("a", "b", "C"), NOT_THE_LAST, RunChanged, "items.jsonl:3 changed since"),
+        (("a", "b"), NOT_THE_LAST, RunChanged, "items.jsonl:3 changed since"),
+        (("a", "b", "c"), Changes(valid_regex="(open"), TaskError, "regex"),
+    ],
+)
+def test_a_rejudgement_that_cannot_end_changes_nothing(
+    stage: Stage,
+    texts: tuple[str, ...],
+    rule: Changes,
+    refusal: type[Exception],
+    says: str,
+) -> None:
+    """An edited line, a missing one, a rule that is none."""
+    stage.start("a", "b", "c")
+    stage.session()
+    before = (stage.manifest, stage.outcomes())
+    stage.write_items(*texts)
+
+    with pytest.raises(refusal, match=says):
+        stage.run.rejudge(rule)
+
+    assert before == (stage.manifest, stage.outcomes())
+    stage.write_items("a", "b", "c")
+    assert stage.run.export().valid == 3
+
+
+def test_lines_added_below_are_no_reason_not_to_judge_those_above(stage: Stage) -> None:
+    stage.start("a", "b", "c")
+    stage.session()
+    stage.write_items("a", "b", "c", "d")
+
+    assert stage.run.rejudge(NOT_THE_LAST).changed_to_invalid == 1
+
+
+def test_half_a_rejudgement_of_items_that_nobody_has_any_more_can_be_ended(
+    half: Stage,
+) -> None:
+    """Whoever takes the new items over is told what is still to be done, and does it."""
+    half.write_items("a", "other", "c")
+    with pytest.raises(RunChanged):
+        half.run.rejudge()
+    with pytest.raises(HalfJudged):
+        half.session(accept_changes=True)
+    assert len(half.engines) == 1
+
+    assert half.run.rejudge().changed_to_invalid == 1
+    half.session()
+    assert half.asked == [1]
+    assert half.run.export().invalid == 1
