@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from runner import api, display
+from runner.api_records import Rejudged
 from runner.cli.bundles import ExportOptions, RejudgeOptions
 from runner.cli.commanding import command_line
 from runner.cli.configuring import rules_of
@@ -42,14 +43,13 @@ def rejudge(name: str | None, given: RejudgeOptions) -> int:
     run = api.Run.open(name, state_dir)
     with display.Screen(sys.stderr) as screen:
         judged = run.rejudge(changes, on_progress=screen.progress)
-    again = command_line("resume", run.name, state_dir, "--retry-invalid")
     _tell(
-        f"{display.count(judged.judged, 'stored answer')} judged, nothing was sent:"
-        f" {display.count(judged.changed_to_valid, 'item')} became valid,"
-        f" {display.count(judged.changed_to_invalid, 'item')} became invalid\n"
-        f"  write the files  {command_line('export', run.name, state_dir)}\n"
-        f"  ask invalid ones {again}"
+        f"{_rejudged_words(judged)}\n"
+        f"  write the files  {command_line('export', run.name, state_dir)}"
     )
+    if run.status().totals.invalid:
+        again = command_line("resume", run.name, state_dir, "--retry-invalid")
+        _tell(f"  ask invalid ones {again}")
     return ALL_VALID
 
 
@@ -63,6 +63,16 @@ def stop(name: str | None, state_dir: Path, clock: Clock | None = None) -> int:
     _wait(run, clock or SystemClock())
     display.print_status(run.status(), display.outlet(sys.stdout))
     return ALL_VALID
+
+
+def _rejudged_words(judged: Rejudged) -> str:
+    return (
+        f"{display.count(judged.judged, 'stored answer')} judged, nothing was sent:"
+        f" {display.count(judged.changed_to_valid, 'item')} became valid,"
+        f" {display.count(judged.changed_to_invalid, 'item')} became invalid,"
+        f" {display.count(judged.another_answer, 'item has', 'items have')}"
+        " another answer"
+    )
 
 
 def _wait(run: api.Run, clock: Clock) -> None:

@@ -9,7 +9,7 @@ Floor: the run.
 import contextlib
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -65,18 +65,29 @@ def rejudge(
         reader.check_keys()
         shard = Shard(run_folder, SUPERVISOR_SLOT)
         opened.callback(shard.close)
-        # The rules and the mark are one write: no verdict is by a rule unknown.
-        manifest = _half_judged(manifest, config)
-        manifest.save(run_folder)
         key = os.environ.get(config.service.api_key_env)
         court = _Court(task, reader, shard, clock, key)
-        for row in range(len(index)):
-            court.try_item(items.read(row))
-            if on_progress:
-                on_progress(JUDGING, row + 1, len(index))
-        done = court.result()
-        dataclasses.replace(manifest, is_half_judged=False).save(run_folder)
-        return done
+        with _half_judged(run_folder, manifest, config):
+            for row in range(len(index)):
+                court.try_item(items.read(row))
+                if on_progress:
+                    on_progress(JUDGING, row + 1, len(index))
+            return court.result()
+
+
+@contextlib.contextmanager
+def _half_judged(
+    run_folder: Path, manifest: Manifest, config: RunConfig
+) -> Iterator[None]:
+    """The new rules are the run's; the mark stays where the block does not end well.
+
+    One write brings both: a verdict without the mark would be by a rule unknown.
+    """
+    identity = _with_rules(manifest.identity, identity_of(config))
+    ruled = dataclasses.replace(manifest, config=config, identity=identity)
+    dataclasses.replace(ruled, is_half_judged=True).save(run_folder)
+    yield
+    dataclasses.replace(ruled, is_half_judged=False).save(run_folder)
 
 
 def _check_items(
@@ -96,14 +107,6 @@ def _check_items(
             )
         if on_progress:
             on_progress(CHECKING_ITEMS, row + 1, len(index))
-
-
-def _half_judged(manifest: Manifest, config: RunConfig) -> Manifest:
-    """The manifest with the new rules, by which not everything is judged yet."""
-    identity = _with_rules(manifest.identity, identity_of(config))
-    return dataclasses.replace(
-        manifest, config=config, identity=identity, is_half_judged=True
-    )
 
 
 def _rules_of(before: RunConfig, after: RunConfig, patience: Patience) -> Task:
@@ -144,7 +147,7 @@ class _Court:
         self._shard = shard
         self._clock = clock
         self._key = key
-        self._judged = self._to_valid = self._to_invalid = 0
+        self._judged = self._to_valid = self._to_invalid = self._another = 0
         self._error: StoreError | None = None
 
     def result(self) -> Rejudged:
@@ -156,6 +159,7 @@ class _Court:
             judged=self._judged,
             changed_to_valid=self._to_valid,
             changed_to_invalid=self._to_invalid,
+            another_answer=self._another,
         )
 
     def try_item(self, item: Item) -> None:
@@ -183,7 +187,7 @@ class _Court:
         is_counted_alike = outcome.invalid_answers == found[0].invalid_answers
         if result != found[1] or not is_counted_alike:
             self._shard.record(outcome, result, found[0], self._heard)
-            self._count(found[0].state, outcome.state)
+            self._count(found[0], outcome)
 
     def _judge(self, item: Item, attempt: Attempt, body: bytes) -> "_Case":
         answer = read_answer(attempt.endpoint, body)
@@ -211,9 +215,12 @@ class _Court:
     def _heard(self, error: StoreError | None) -> None:
         self._error = self._error or error
 
-    def _count(self, before: OutcomeState, after: OutcomeState) -> None:
-        self._to_valid += int(before is not after is OutcomeState.VALID)
-        self._to_invalid += int(before is not after is OutcomeState.INVALID)
+    def _count(self, before: Outcome, after: Outcome) -> None:
+        if before.state is after.state:
+            self._another += before.answer != after.answer
+            return
+        self._to_valid += after.state is OutcomeState.VALID
+        self._to_invalid += after.state is OutcomeState.INVALID
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -167,3 +167,20 @@ def test_half_a_rejudgement_of_items_that_nobody_has_any_more_can_be_ended(
     half.session()
     assert half.asked == [1]
     assert half.run.export().invalid == 1
+
+
+def test_a_valid_item_whose_earlier_answer_wins_now_is_counted(stage: Stage) -> None:
+    """Its state is as before, what is exported is not."""
+    stage.start("a", "b", "c")
+    stage.session(Script(states=valid_but(1, 2, state=OutcomeState.INVALID)))
+    stage.session(retry_invalid=True)
+    by_the_second = Changes(valid_regex="row 0|attempt 2")
+    done = stage.run.rejudge(by_the_second)
+    assert (done.changed_to_valid, done.changed_to_invalid) == (0, 0)
+    assert done.another_answer == 0
+
+    done = stage.run.rejudge(Changes(valid_regex="row [012]"))
+
+    assert (done.changed_to_valid, done.changed_to_invalid) == (0, 0)
+    assert done.another_answer == 2
+    assert [each.answer for each in stage.outcomes()] == [(1, 1)] * 3
