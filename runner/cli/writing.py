@@ -13,7 +13,7 @@ from runner.cli.bundles import ExportOptions, RejudgeOptions
 from runner.cli.commanding import command_line
 from runner.cli.configuring import rules_of
 from runner.clock import Clock, SystemClock
-from runner.exit_codes import ALL_VALID
+from runner.exit_codes import ALL_VALID, INTERRUPTED
 from runner.printable import printable
 from runner.records import RunState
 
@@ -41,8 +41,14 @@ def rejudge(name: str | None, given: RejudgeOptions) -> int:
     """Judge stored answers by a new rule, for free."""
     changes, state_dir = rules_of(given), given.place.state_dir
     run = api.Run.open(name, state_dir)
-    with display.Screen(sys.stderr) as screen:
-        judged = run.rejudge(changes, on_progress=screen.progress)
+    try:
+        with display.Screen(sys.stderr) as screen:
+            judged = run.rejudge(changes, on_progress=screen.progress)
+    except KeyboardInterrupt:
+        err = display.outlet(sys.stderr)
+        err.write("interrupted: nothing was sent; the same command does all of it\n")
+        err.flush()
+        return INTERRUPTED
     _tell(
         f"{_rejudged_words(judged)}\n"
         f"  write the files  {command_line('export', run.name, state_dir)}"

@@ -259,6 +259,17 @@ def test_asking_invalid_ones_again_is_offered_where_there_are_some(
     assert bool(invalid) == ("--retry-invalid" in capfd.readouterr().out)
 
 
+def test_a_rejudgement_that_is_interrupted_says_how_to_do_the_rest(
+    stage: Stage, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **_given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("runner.api.Run.rejudge", interrupted)
+    assert 130 == main(["rejudge", "--choices", "a,b"])
+    assert "the same command does all of it" in capfd.readouterr().err
+
+
 def test_stop_waits_until_the_run_has_drained(
     stage: Stage, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -155,7 +155,7 @@ def test_lines_added_below_are_no_reason_not_to_judge_those_above(stage: Stage) 
 def test_half_a_rejudgement_of_items_that_nobody_has_any_more_can_be_ended(
     half: Stage,
 ) -> None:
-    """Whoever takes the new items over is told what is still to be done, and does it."""
+    """Whoever takes the new items over is told what is still to be done."""
     half.write_items("a", "other", "c")
     with pytest.raises(RunChanged):
         half.run.rejudge()
