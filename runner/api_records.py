@@ -138,6 +138,8 @@ class Rejudged:
     judged: int
     changed_to_valid: int
     changed_to_invalid: int
+    another_answer: int
+    """Items as valid or invalid as before, by another of their stored answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

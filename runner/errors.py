@@ -12,6 +12,7 @@ RunnerError(1: a bug of ours)
    ├─ RunExists             a run of that name, or on those items
    ├─ RunLocked             another process works on it
    ├─ RunChanged            items, prompt, model ... differ from the run's
+   ├─ HalfJudged            a rejudgement began and did not end
    ├─ StateDamaged          missing, foreign or altered state
    └─ StateTooNew           written by a newer version
 
@@ -87,6 +88,10 @@ class RunLocked(StateError):
 
 class RunChanged(StateError):
     """Items, task, model or parameters are not those the run began with."""
+
+
+class HalfJudged(StateError):
+    """A rejudgement did not end: verdicts by two rules stand side by side."""
 
 
 class StateDamaged(StateError):

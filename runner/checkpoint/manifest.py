@@ -31,7 +31,13 @@ from runner.durable import (
     without_checksum,
     write_json,
 )
-from runner.errors import RunNotFound, StateDamaged, StateError, StateTooNew
+from runner.errors import (
+    HalfJudged,
+    RunNotFound,
+    StateDamaged,
+    StateError,
+    StateTooNew,
+)
 from runner.records import JsonObject, Totals
 from runner.run_folder import EXPORTS, INDEX, MANIFEST, REJECTED
 
@@ -70,6 +76,8 @@ class Manifest:
     """File in the run's folder that lists the items asked anew; None: none are."""
     held_back: str | None = None
     """File that lists items whose answers a damage may have cost; None: none did."""
+    is_half_judged: bool = False
+    """A rejudgement began and did not end: its rules are here, old verdicts too."""
 
     def save(self, run_folder: Path) -> None:
         """Replace the manifest durably."""
@@ -91,6 +99,7 @@ class Manifest:
             "rejected": self.rejected,
             "asking_anew": self.asking_anew,
             "held_back": self.held_back,
+            "is_half_judged": self.is_half_judged,
         }
         write_json(run_folder / MANIFEST, with_checksum(stored))
 
@@ -194,6 +203,15 @@ class Manifest:
             raise StateDamaged(
                 f"{run_folder / self.index} is damaged, or not the index of this run",
                 PUT_BACK,
+            )
+
+    def refuse_half_judged(self) -> None:
+        """HalfJudged while verdicts by two rules stand side by side."""
+        if self.is_half_judged:
+            raise HalfJudged(
+                f"the rejudgement of run {self.run} is not finished: some verdicts"
+                " are by the new rule, some by the one before",
+                f"`runner rejudge {self.run}` finishes it, free",
             )
 
     def _check_numbers(self, reader: RunReader) -> None:

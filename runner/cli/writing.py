@@ -8,11 +8,12 @@ import threading
 from pathlib import Path
 
 from runner import api, display
+from runner.api_records import Rejudged
 from runner.cli.bundles import ExportOptions, RejudgeOptions
 from runner.cli.commanding import command_line
 from runner.cli.configuring import rules_of
 from runner.clock import Clock, SystemClock
-from runner.exit_codes import ALL_VALID
+from runner.exit_codes import ALL_VALID, INTERRUPTED
 from runner.printable import printable
 from runner.records import RunState
 
@@ -40,16 +41,21 @@ def rejudge(name: str | None, given: RejudgeOptions) -> int:
     """Judge stored answers by a new rule, for free."""
     changes, state_dir = rules_of(given), given.place.state_dir
     run = api.Run.open(name, state_dir)
-    with display.Screen(sys.stderr) as screen:
-        judged = run.rejudge(changes, on_progress=screen.progress)
-    again = command_line("resume", run.name, state_dir, "--retry-invalid")
+    try:
+        with display.Screen(sys.stderr) as screen:
+            judged = run.rejudge(changes, on_progress=screen.progress)
+    except KeyboardInterrupt:
+        err = display.outlet(sys.stderr)
+        err.write("interrupted: nothing was sent; the same command does all of it\n")
+        err.flush()
+        return INTERRUPTED
     _tell(
-        f"{display.count(judged.judged, 'stored answer')} judged, nothing was sent:"
-        f" {display.count(judged.changed_to_valid, 'item')} became valid,"
-        f" {display.count(judged.changed_to_invalid, 'item')} became invalid\n"
-        f"  write the files  {command_line('export', run.name, state_dir)}\n"
-        f"  ask invalid ones {again}"
+        f"{_rejudged_words(judged)}\n"
+        f"  write the files  {command_line('export', run.name, state_dir)}"
     )
+    if run.status().totals.invalid:
+        again = command_line("resume", run.name, state_dir, "--retry-invalid")
+        _tell(f"  ask invalid ones {again}")
     return ALL_VALID
 
 
@@ -64,6 +70,16 @@ def stop(name: str | None, state_dir: Path, clock: Clock | None = None) -> int:
     _wait(run, clock or SystemClock())
     display.print_status(run.status(), display.outlet(sys.stdout))
     return ALL_VALID
+
+
+def _rejudged_words(judged: Rejudged) -> str:
+    return (
+        f"{display.count(judged.judged, 'stored answer')} judged, nothing was sent:"
+        f" {display.count(judged.changed_to_valid, 'item')} became valid,"
+        f" {display.count(judged.changed_to_invalid, 'item')} became invalid,"
+        f" {display.count(judged.another_answer, 'item has', 'items have')}"
+        " another answer"
+    )
 
 
 def _wait(run: api.Run, clock: Clock) -> None:

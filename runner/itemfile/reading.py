@@ -47,6 +47,11 @@ class ItemReader:
         """The bytes of that row, checked; raises ItemFileError."""
         return self._bytes(self._index.ref(row))
 
+    def is_unchanged(self, row: int) -> bool:
+        """Whether that row is still as the index knows it; ItemFileError if unread."""
+        ref = self._index.ref(row)
+        return fingerprint_of(self._read(ref)) == ref.fingerprint
+
     def close(self) -> None:
         """Give the descriptor back. No thread may be reading any more."""
         self._file.close()
@@ -57,16 +62,19 @@ class ItemReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _bytes(self, ref: ItemRef) -> bytes:
+    def _read(self, ref: ItemRef) -> bytes:
         try:
             # pread has no file position that threads could fight over.
-            raw = os.pread(self._file.fileno(), ref.length, ref.offset)
+            return os.pread(self._file.fileno(), ref.length, ref.offset)
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise ItemFileError(
                 f"{path_text(self._path)}:{ref.line}: cannot be read ({why})",
                 "check the disk, then resume",
             ) from error
+
+    def _bytes(self, ref: ItemRef) -> bytes:
+        raw = self._read(ref)
         if fingerprint_of(raw) != ref.fingerprint:
             raise ItemFileError(
                 f"{path_text(self._path)}:{ref.line}: the items file changed while "

@@ -39,9 +39,10 @@ def export_run(
     """Write the processed, failed and summary files; takes no lock to read.
 
     Raises OutputError if a target must not be written, StateDamaged if an answer
-    does not belong to its item.
+    does not belong to its item, HalfJudged where a rejudgement is not finished.
     """
     manifest = Manifest.load(run_folder)
+    manifest.refuse_half_judged()
     output = manifest.config.output
     if processed_path is not None:
         output = dataclasses.replace(

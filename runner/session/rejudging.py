@@ -9,7 +9,7 @@ Floor: the run.
 import contextlib
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,11 +17,12 @@ from runner.answers import read_answer
 from runner.api_records import Changes, Progress, Rejudged
 from runner.checkpoint.entries import Attempt, Outcome
 from runner.checkpoint.history import history_of
+from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.shard import Shard
 from runner.clock import Clock
 from runner.config import RunConfig
-from runner.errors import StoreError, TaskError
+from runner.errors import RunChanged, StoreError, TaskError
 from runner.itemfile import ItemIndex, ItemReader
 from runner.keys import redacted
 from runner.records import Answer, Item, OutcomeState, Verdict
@@ -31,6 +32,7 @@ from runner.supervisor.opened import holding
 from runner.task import Patience, Task, load_task
 from runner.worker.result import result_json
 
+CHECKING_ITEMS = "checking items"
 JUDGING = "judging answers"
 _ZERO = Decimal(0)
 _RULES = ("task", "schema", "valid-regex", "choices", "reask-truncated")
@@ -45,30 +47,66 @@ def rejudge(
 ) -> Rejudged:
     """Judge all stored answers by the rules as they are now.
 
-    Raises RunLocked while a session works on the run, TaskError for the rules.
+    Killed or failed on the way, the run says so until this is done again.
+    Raises RunLocked while a session works on the run, TaskError for the rules and
+    RunChanged for the items before anything is changed.
     """
     with contextlib.ExitStack() as opened:
         manifest = opened.enter_context(holding(run_folder, clock))
         config = changed_config(manifest.config, changes)
         task = _rules_of(manifest.config, config, Patience(clock))
-        manifest = manifest.with_shard(run_folder, SUPERVISOR_SLOT)
-        identity = _with_rules(manifest.identity, identity_of(config))
-        dataclasses.replace(manifest, config=config, identity=identity).save(run_folder)
         index = ItemIndex.open(run_folder / manifest.index)
         items = ItemReader(config.items_path, index, config.id_field)
         opened.callback(items.close)
+        _check_items(items, index, manifest, on_progress)
+        manifest = manifest.with_shard(run_folder, SUPERVISOR_SLOT)
         reader = manifest.open_reader(run_folder, live=True)
-        reader.check_keys()
         opened.callback(reader.close)
+        reader.check_keys()
         shard = Shard(run_folder, SUPERVISOR_SLOT)
         opened.callback(shard.close)
         key = os.environ.get(config.service.api_key_env)
         court = _Court(task, reader, shard, clock, key)
-        for row in range(len(index)):
-            court.try_item(items.read(row))
-            if on_progress:
-                on_progress(JUDGING, row + 1, len(index))
-        return court.result()
+        with _half_judged(run_folder, manifest, config):
+            for row in range(len(index)):
+                court.try_item(items.read(row))
+                if on_progress:
+                    on_progress(JUDGING, row + 1, len(index))
+            return court.result()
+
+
+@contextlib.contextmanager
+def _half_judged(
+    run_folder: Path, manifest: Manifest, config: RunConfig
+) -> Iterator[None]:
+    """The new rules are the run's; the mark stays where the block does not end well.
+
+    One write brings both: a verdict without the mark would be by a rule unknown.
+    """
+    identity = _with_rules(manifest.identity, identity_of(config))
+    ruled = dataclasses.replace(manifest, config=config, identity=identity)
+    dataclasses.replace(ruled, is_half_judged=True).save(run_folder)
+    yield
+    dataclasses.replace(ruled, is_half_judged=False).save(run_folder)
+
+
+def _check_items(
+    items: ItemReader,
+    index: ItemIndex,
+    manifest: Manifest,
+    on_progress: Progress | None,
+) -> None:
+    """RunChanged where a line is not as it was asked; lines added below do no harm."""
+    for row in range(len(index)):
+        if not items.is_unchanged(row):
+            where = f"{manifest.config.items_path}:{index.line(row)}"
+            raise RunChanged(
+                f"{where} changed since this run began; nothing is rejudged",
+                "put the file back as it was, or have the items as they are now asked:"
+                f" `runner resume {manifest.run} --accept-changes`",
+            )
+        if on_progress:
+            on_progress(CHECKING_ITEMS, row + 1, len(index))
 
 
 def _rules_of(before: RunConfig, after: RunConfig, patience: Patience) -> Task:
@@ -109,7 +147,7 @@ class _Court:
         self._shard = shard
         self._clock = clock
         self._key = key
-        self._judged = self._to_valid = self._to_invalid = 0
+        self._judged = self._to_valid = self._to_invalid = self._another = 0
         self._error: StoreError | None = None
 
     def result(self) -> Rejudged:
@@ -121,6 +159,7 @@ class _Court:
             judged=self._judged,
             changed_to_valid=self._to_valid,
             changed_to_invalid=self._to_invalid,
+            another_answer=self._another,
         )
 
     def try_item(self, item: Item) -> None:
@@ -148,7 +187,7 @@ class _Court:
         is_counted_alike = outcome.invalid_answers == found[0].invalid_answers
         if result != found[1] or not is_counted_alike:
             self._shard.record(outcome, result, found[0], self._heard)
-            self._count(found[0].state, outcome.state)
+            self._count(found[0], outcome)
 
     def _judge(self, item: Item, attempt: Attempt, body: bytes) -> "_Case":
         answer = read_answer(attempt.endpoint, body)
@@ -176,9 +215,12 @@ class _Court:
     def _heard(self, error: StoreError | None) -> None:
         self._error = self._error or error
 
-    def _count(self, before: OutcomeState, after: OutcomeState) -> None:
-        self._to_valid += int(before is not after is OutcomeState.VALID)
-        self._to_invalid += int(before is not after is OutcomeState.INVALID)
+    def _count(self, before: Outcome, after: Outcome) -> None:
+        if before.state is after.state:
+            self._another += before.answer != after.answer
+            return
+        self._to_valid += after.state is OutcomeState.VALID
+        self._to_invalid += after.state is OutcomeState.INVALID
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -63,15 +63,13 @@ def work(
     """Work on a run until it is finished or has to stop.
 
     Raises RunLocked, RunChanged, StateDamaged, UsageError or StoreError before
-    anything is sent.
+    anything is sent, and HalfJudged where a rejudgement is to be finished first.
     """
     # Signals are heard from the first request until the files are written.
     with blaming_the_disk(run_folder), contextlib.ExitStack() as heard:
         with contextlib.ExitStack() as opened:
             manifest = opened.enter_context(holding(run_folder, clock))
-            manifest.remove_unnamed(run_folder)
-            manifest = _with_consent(run_folder, manifest, wishes)
-            manifest = _updated(run_folder, manifest, wishes, on_progress)
+            manifest = _ready(run_folder, manifest, wishes, on_progress)
             config = opened.enter_context(server_for(run_folder, manifest.config))
             opened.enter_context(_logging_to(run_folder / LOG))
             run = OpenRun(run_folder, manifest, config, api_key, clock, opened)
@@ -183,6 +181,23 @@ def _with_files(
         status = dataclasses.replace(finish.status, state=RunState.STOPPED)
         return dataclasses.replace(finish, stop=stop, status=status)
     return dataclasses.replace(finish, summary=summary)
+
+
+def _ready(
+    run_folder: Path,
+    manifest: Manifest,
+    wishes: Wishes,
+    on_progress: Progress | None,
+) -> Manifest:
+    """The manifest to work by; HalfJudged, RunChanged or others if there is none."""
+    if not wishes.accept_changes:
+        manifest.refuse_half_judged()
+    manifest.remove_unnamed(run_folder)
+    manifest = _with_consent(run_folder, manifest, wishes)
+    manifest = _updated(run_folder, manifest, wishes, on_progress)
+    # Only now: a rejudgement cannot end while a line differs that nobody has back.
+    manifest.refuse_half_judged()
+    return manifest
 
 
 def _with_consent(run_folder: Path, manifest: Manifest, wishes: Wishes) -> Manifest:

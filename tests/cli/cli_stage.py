@@ -117,7 +117,9 @@ class PlayedRun:
     def rejudge(self, changes: Any, **given: Any) -> Rejudged:
         """Fixed numbers."""
         self.stage.tell("rejudge", changes=changes, **given)
-        return Rejudged(judged=12, changed_to_valid=3, changed_to_invalid=1)
+        return Rejudged(
+            judged=12, changed_to_valid=3, changed_to_invalid=1, another_answer=42
+        )
 
     def stop(self) -> bool:
         """Whether something ran."""

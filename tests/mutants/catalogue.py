@@ -532,6 +532,13 @@ MUTANTS = (
         *_STORE,
     ),
     _one(
+        "half a rejudgement goes unnoticed",
+        "session/rejudging.py",
+        "    dataclasses.replace(ruled, is_half_judged=True).save(run_folder)\n",
+        "    ruled.save(run_folder)\n",
+        "session/test_rejudging.py",
+    ),
+    _one(
         "a foreign shard goes unnoticed",
         "checkpoint/reading.py",
         '            if (identity.get("run_id"), identity.get("slot")) != (run_id, slot):\n',

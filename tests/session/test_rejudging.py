@@ -1,13 +1,22 @@
 """A new rule over what is stored: nothing is sent, nothing paid for is left out."""
 
+import json
 from pathlib import Path
 
 import pytest
-from session_stage import KEY, Script, Stage, valid_but
+from session_stage import KEY, Killed, Script, Stage, valid_but
 
+from runner.api import Run
 from runner.api_records import Changes
 from runner.config import TaskSpec
+from runner.durable import with_checksum, without_checksum, write_json
+from runner.errors import HalfJudged, RunChanged, TaskError
 from runner.records import OutcomeState
+from runner.run_folder import MANIFEST
+from runner.session.rejudging import JUDGING
+
+NOT_THE_LAST = Changes(valid_regex="row [01]")
+"""A rule by which the third of three answers is invalid."""
 
 
 def test_an_answer_of_an_item_whose_workers_died_is_judged_too(stage: Stage) -> None:
@@ -43,3 +52,135 @@ def test_what_a_rule_says_when_it_raises_does_not_show_the_key(
     stage.run.rejudge()
 
     assert "ValueError: [redacted]" in (stage.outcomes()[0].reason or "")
+
+
+def killed_after_one_verdict(stage: Stage, changes: Changes) -> None:
+    """A rejudgement that ends by Ctrl-C, or by something worse."""
+
+    def kill(what: str, done: int, _total: int) -> None:
+        if (what, done) == (JUDGING, 1):
+            raise Killed
+
+    with pytest.raises(Killed):
+        stage.run.rejudge(changes, on_progress=kill)
+
+
+@pytest.fixture
+def half(stage: Stage) -> Stage:
+    """Three valid items, of which one was judged by the new rule."""
+    stage.start("a", "b", "c")
+    stage.session()
+    killed_after_one_verdict(stage, NOT_THE_LAST)
+    return stage
+
+
+def test_a_mixture_of_two_rules_is_neither_exported_nor_paid_for(half: Stage) -> None:
+    """An item that the rule in force accepts could be asked, and paid, again."""
+    for use in (half.run.export, lambda: half.session(retry_invalid=True)):
+        with pytest.raises(HalfJudged) as refused:
+            use()
+        assert refused.value.hint == "`runner rejudge items` finishes it, free"
+        assert "\n" not in str(refused.value)
+    assert len(half.engines) == 1
+
+
+def test_rejudge_without_a_rule_finishes_what_was_interrupted(half: Stage) -> None:
+    done = half.run.rejudge()
+
+    assert (done.judged, done.changed_to_invalid) == (3, 1)
+    assert half.states() == [*[OutcomeState.VALID] * 2, OutcomeState.INVALID]
+    assert half.run.export().invalid == 1
+    half.session(retry_invalid=True)
+    assert half.asked == [2]
+
+
+def test_a_copy_of_half_a_rejudgement_knows_that_it_is_one(
+    half: Stage, tmp_path: Path
+) -> None:
+    """A backup, or what a salvage could read."""
+    half.run.backup(tmp_path / "copy")
+    for copy in (Run(tmp_path / "copy"), Run(half.run.salvage().folder)):
+        with pytest.raises(HalfJudged):
+            copy.export()
+
+
+def test_a_run_of_before_there_was_a_mark_is_exported_as_ever(stage: Stage) -> None:
+    stage.start("a")
+    stage.session()
+    path = stage.run.folder / MANIFEST
+    stored = without_checksum(json.loads(path.read_bytes()))
+    del stored["is_half_judged"]
+    write_json(path, with_checksum(stored))
+
+    assert stage.run.export().valid == 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "rule", "refusal", "says"),
+    [
+        (("a", "b", "C"), NOT_THE_LAST, RunChanged, "items.jsonl:3 changed since"),
+        (("a", "b"), NOT_THE_LAST, RunChanged, "items.jsonl:3 changed since"),
+        (("a", "b", "c"), Changes(valid_regex="(open"), TaskError, "regex"),
+    ],
+)
+def test_a_rejudgement_that_cannot_end_changes_nothing(
+    stage: Stage,
+    texts: tuple[str, ...],
+    rule: Changes,
+    refusal: type[Exception],
+    says: str,
+) -> None:
+    """An edited line, a missing one, a rule that is none."""
+    stage.start("a", "b", "c")
+    stage.session()
+    before = (stage.manifest, stage.outcomes())
+    stage.write_items(*texts)
+
+    with pytest.raises(refusal, match=says):
+        stage.run.rejudge(rule)
+
+    assert before == (stage.manifest, stage.outcomes())
+    stage.write_items("a", "b", "c")
+    assert stage.run.export().valid == 3
+
+
+def test_lines_added_below_are_no_reason_not_to_judge_those_above(stage: Stage) -> None:
+    stage.start("a", "b", "c")
+    stage.session()
+    stage.write_items("a", "b", "c", "d")
+
+    assert stage.run.rejudge(NOT_THE_LAST).changed_to_invalid == 1
+
+
+def test_half_a_rejudgement_of_items_that_nobody_has_any_more_can_be_ended(
+    half: Stage,
+) -> None:
+    """Whoever takes the new items over is told what is still to be done."""
+    half.write_items("a", "other", "c")
+    with pytest.raises(RunChanged):
+        half.run.rejudge()
+    with pytest.raises(HalfJudged):
+        half.session(accept_changes=True)
+    assert len(half.engines) == 1
+
+    assert half.run.rejudge().changed_to_invalid == 1
+    half.session()
+    assert half.asked == [1]
+    assert half.run.export().invalid == 1
+
+
+def test_a_valid_item_whose_earlier_answer_wins_now_is_counted(stage: Stage) -> None:
+    """Its state is as before, what is exported is not."""
+    stage.start("a", "b", "c")
+    stage.session(Script(states=valid_but(1, 2, state=OutcomeState.INVALID)))
+    stage.session(retry_invalid=True)
+    by_the_second = Changes(valid_regex="row 0|attempt 2")
+    done = stage.run.rejudge(by_the_second)
+    assert (done.changed_to_valid, done.changed_to_invalid) == (0, 0)
+    assert done.another_answer == 0
+
+    done = stage.run.rejudge(Changes(valid_regex="row [012]"))
+
+    assert (done.changed_to_valid, done.changed_to_invalid) == (0, 0)
+    assert done.another_answer == 2
+    assert [each.answer for each in stage.outcomes()] == [(1, 1)] * 3
