@@ -84,9 +84,10 @@ class Plan:
     rejected: int
     first_request: JsonObject
     input_tokens_estimate: int
-    """Bytes / 3: a guess for pacing, often within a factor of two."""
+    """Bytes / 3: a guess for pacing, often within a factor of two. Of the first items
+    only where the session has a limit."""
     worst_usd: Decimal | None
-    """Every item asked once at its highest price; None: unknown or unbounded."""
+    """Those items asked once at their highest price; None: unknown or unbounded."""
     price_source: str
 
 

@@ -135,7 +135,8 @@ def _is_agreed(config: RunConfig, given: StartOptions) -> bool:
     plan = _plan(config, given)
     if plan.worst_usd is None or plan.worst_usd <= ASK_ABOVE_USD:
         return True
-    _say(f"{display.worst_words(plan)} ({plan.price_source}); --max-cost bounds it")
+    words = display.worst_words(plan, config.pacing.limit)
+    _say(f"{words} ({plan.price_source}); --max-cost bounds it")
     sys.stderr.write("go on? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() in ("y", "yes"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runner.api_records import Plan, Unresolved
 from runner.config import Pacing, RunConfig, TaskSpec
 from runner.display.wording import count, duration, usd
-from runner.printable import printable
+from runner.printable import printable, printable_lines
 from runner.records import RunStatus
 
 _MOST_IDS = 3
@@ -54,25 +54,31 @@ def announced(what: Announcement) -> str:
 def planned(plan: Plan, config: RunConfig) -> str:
     """What `--dry-run` shows."""
     left_out = f", {count(plan.rejected, 'line')} left out" if plan.rejected else ""
-    request = json.dumps(plan.first_request, ensure_ascii=True, indent=2)
+    request = json.dumps(plan.first_request, ensure_ascii=False, indent=2)
+    limit = config.pacing.limit
+    which = "in all" if limit is None else f"in the first {count(limit, 'item')}"
     return "\n".join(
         [
             f"{count(plan.items, 'item')} of {printable(config.items_path)}{left_out}",
             "the first request:",
-            request,
-            f"about {count(plan.input_tokens_estimate)} input tokens in all (a guess)",
-            f"{worst_words(plan)} ({plan.price_source})",
+            # The text as the model reads it, but nothing that moves a terminal.
+            printable_lines(request),
+            f"about {count(plan.input_tokens_estimate)} input tokens {which} (a guess)",
+            f"{worst_words(plan, limit)} ({plan.price_source})",
             "nothing was created, nothing was sent",
         ]
     )
 
 
-def worst_words(plan: Plan) -> str:
-    """What asking every item once costs at most."""
+def worst_words(plan: Plan, limit: int | None) -> str:
+    """What asking every item once, or the first so many, costs at most."""
     if plan.worst_usd is None:
         return "cost unknown: no price, or no bound, for some request"
     worst = usd(plan.worst_usd, is_bound=True)
-    return f"cost at most {worst}, each item asked once at its highest price"
+    which = "each item"
+    if limit is not None:
+        which = f"each of the first {count(limit, 'item')}"
+    return f"cost at most {worst}, {which} asked once at its highest price"
 
 
 def unresolved_words(unresolved: Unresolved) -> str:

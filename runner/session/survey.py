@@ -35,6 +35,7 @@ class Survey:
         self._task = load_task(config.task, config.items_path)
         self.prices = PriceBook.for_service(config.service)
         self.first: Request | None = None
+        self._seen = 0
         self.input_tokens_estimate = 0
         self.worst_usd: Decimal | None = Decimal(0)
 
@@ -70,10 +71,16 @@ class Survey:
     def _look_at(self, item: Item) -> None:
         request = self._task.request_for(item)
         self.first = self.first or request
-        self.input_tokens_estimate += request.body_bytes // BYTES_PER_TOKEN
         worst_usd = self.prices.worst_case_usd(request)
         if self._config.pacing.max_cost_usd is not None:
             self._check_bounded(item, request, worst_usd)
+        self._seen += 1
+        if self._seen <= (self._config.pacing.limit or self._seen):
+            self._estimate(request, worst_usd)
+
+    def _estimate(self, request: Request, worst_usd: Decimal | None) -> None:
+        """Of what this session asks: items go out in the order of the file."""
+        self.input_tokens_estimate += request.body_bytes // BYTES_PER_TOKEN
         if self.worst_usd is not None:
             self.worst_usd = None if worst_usd is None else self.worst_usd + worst_usd
 

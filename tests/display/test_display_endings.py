@@ -118,6 +118,21 @@ def test_a_dry_run_shows_the_first_request_and_the_highest_price() -> None:
     assert "\x1b" not in shown
 
 
+def test_a_dry_run_tells_what_the_first_items_cost_where_only_they_are_asked() -> None:
+    config = _config()
+    config = replace(config, pacing=replace(config.pacing, limit=3))
+    shown = planned(_plan(Decimal("0.02")), config)
+    assert "input tokens in the first 3 items" in shown
+    assert "at most $0.02, each of the first 3 items asked once" in shown
+
+
+def test_a_dry_run_shows_the_text_as_the_model_reads_it() -> None:
+    """Prompts in any language are there to be checked."""
+    plan = replace(_plan(None), first_request={"content": "Größe 尺寸 \u202e"})
+    shown = planned(plan, _config())
+    assert '"content": "Größe 尺寸 "' in shown
+
+
 def test_a_dry_run_without_a_price_says_so() -> None:
     assert "cost unknown" in planned(_plan(None), _config())
 

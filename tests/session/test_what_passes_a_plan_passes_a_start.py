@@ -9,8 +9,9 @@ import pytest
 from session_stage import Stage
 
 from runner.api import Run
+from runner.api_records import Plan
 from runner.checkpoint.locks import RunLock
-from runner.config import Service, default_output
+from runner.config import Pacing, Price, Service, TaskSpec, default_output
 from runner.errors import RunExists, RunnerError, StateTooNew
 from runner.run_folder import MANIFEST
 
@@ -171,3 +172,25 @@ def test_a_run_at_work_is_to_be_looked_at_not_resumed(stage: Stage) -> None:
     lock.release()
     with pytest.raises(RunExists, match="runner resume items"):
         Run.start(stage.config(), state_dir=stage.state_dir)
+
+
+def test_a_plan_counts_what_the_limit_lets_the_session_ask(stage: Stage) -> None:
+    """Not the whole file, where only its first items are tried."""
+    stage.write_items("a", "bb", "ccc", "dddd")
+    price = {"gpt-4o-mini": Price(input_usd=1, cached_input_usd=1, output_usd=1)}
+    service = Service(base_url="http://127.0.0.1:1/v1", prices=price)
+    task = TaskSpec(prompt="{{text}}", model="gpt-4o-mini", params={"max_tokens": 5})
+
+    def planned(limit: int | None) -> Plan:
+        pacing = Pacing(limit=limit)
+        config = stage.config(task=task, service=service, pacing=pacing)
+        return Run.plan(config, state_dir=stage.state_dir)
+
+    two, all_four = planned(2), planned(None)
+
+    assert two.items == all_four.items == 4
+    assert two.worst_usd is not None
+    assert all_four.worst_usd is not None
+    assert 0 < two.worst_usd < all_four.worst_usd
+    assert 0 < two.input_tokens_estimate < all_four.input_tokens_estimate
+    assert planned(9) == all_four
