@@ -61,7 +61,7 @@ def start(items: Path, given: StartOptions) -> int:
             _say("interrupted: no run was created, nothing was sent")
             return INTERRUPTED
         state_dir, config = given.place.state_dir, run.config
-        prices = PriceBook.for_service(config.service).describe()
+        prices = _price_source(config)
 
         def opening(status: RunStatus) -> str:
             return _opening(config, status, state_dir, prices=prices)
@@ -175,6 +175,14 @@ def _opening(
             watch_command=command_line("status", status.run, state_dir, "--watch"),
         )
     )
+
+
+def _price_source(config: RunConfig) -> str:
+    """Where prices come from, or that there is none: now it can still be given."""
+    book, model = PriceBook.for_service(config.service), config.task.model
+    if model is None or book.knows(model):
+        return book.describe()
+    return f"none known for {model} at this server (--price), so the cost is unknown"
 
 
 def _asked_anew(run: api.Run, status: RunStatus, given: ResumeOptions) -> int:

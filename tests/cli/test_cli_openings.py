@@ -59,6 +59,20 @@ def test_what_is_asked_anew_counts_as_to_do(
     assert f"10 items of articles.jsonl, {told}\n" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ([], "prices  none known for gpt-x at this server (--price)"),
+        (["--price", "gpt-x=1,1,1"], "prices  --price gpt-x, otherwise genai-prices"),
+    ],
+)
+def test_a_start_says_whether_it_knows_a_price_while_one_can_still_be_given(
+    stage: Stage, capfd: Captured, more: list[str], words: str
+) -> None:
+    main([*START, "--base-url", "http://127.0.0.1:9/v1", *more])
+    assert words in capfd.readouterr().err
+
+
 def test_a_missing_key_hides_no_other_mistake(
     stage: Stage, capfd: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
