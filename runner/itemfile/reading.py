@@ -77,8 +77,8 @@ class ItemReader:
         raw = self._read(ref)
         if fingerprint_of(raw) != ref.fingerprint:
             raise ItemFileError(
-                f"{path_text(self._path)}:{ref.line}: the items file changed while "
-                "the run was reading it",
-                "put the file back as it was, then resume",
+                f"{path_text(self._path)}:{ref.line} is not the line that the run"
+                " knows: the items file has changed",
+                "put it back as it was, or `runner resume --accept-changes`",
             )
         return raw

@@ -48,9 +48,10 @@ def test_a_changed_item_is_refused_with_its_line(
             with pytest.raises(ItemFileError) as raised:
                 read(1)
 
-            assert (
-                f"{path}:2: the items file changed while the run was reading it"
-            ) == raised.value.message
+            assert raised.value.message == (
+                f"{path}:2 is not the line that the run knows: the items file has"
+                " changed"
+            )
 
 
 def test_items_that_did_not_change_are_still_read(tmp_path: Path) -> None:
