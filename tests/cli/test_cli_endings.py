@@ -35,7 +35,7 @@ def test_a_start_says_what_it_will_do_and_ends_with_the_summary(
     for words in (
         "10 items of articles.jsonl",
         "gpt-x (chat)",
-        "genai-prices",
+        "none known for gpt-x",
         "Ctrl-C",
     ):
         assert words in said.err

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,8 @@ def test_a_run_at_work_is_to_be_looked_at_not_resumed(stage: Stage) -> None:
 def test_a_plan_counts_what_the_limit_lets_the_session_ask(stage: Stage) -> None:
     """Not the whole file, where only its first items are tried."""
     stage.write_items("a", "bb", "ccc", "dddd")
-    price = {"gpt-4o-mini": Price(input_usd=1, cached_input_usd=1, output_usd=1)}
+    one = Decimal(1)
+    price = {"gpt-4o-mini": Price(input_usd=one, cached_input_usd=one, output_usd=one)}
     service = Service(base_url="http://127.0.0.1:1/v1", prices=price)
     task = TaskSpec(prompt="{{text}}", model="gpt-4o-mini", params={"max_tokens": 5})
 
