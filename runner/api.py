@@ -137,12 +137,10 @@ class Run:
 
     @classmethod
     @at_the_door
-    def at_work(cls, state_dir: Path = STATE_DIR) -> "Run":
-        """The run that is being worked on.
-
-        Raises RunNotFound if there is none, UsageError if there are several.
-        """
-        return cls(find_run_at_work(state_dir))
+    def at_work(cls, state_dir: Path = STATE_DIR) -> "Run | None":
+        """The run that is being worked on, if any; UsageError if there are several."""
+        folder = find_run_at_work(state_dir)
+        return None if folder is None else cls(folder)
 
     @at_the_door
     def work(

@@ -63,8 +63,9 @@ def stop(name: str | None, state_dir: Path, clock: Clock | None = None) -> int:
     """Have a run drain, and wait until it has."""
     # Without a name not the latest one, as elsewhere: that may be at rest.
     run = api.Run.open(name, state_dir) if name else api.Run.at_work(state_dir)
-    if not run.stop():
-        _tell(f"nothing works on run {printable(run.name)}")
+    if run is None or not run.stop():
+        which = "any run here" if run is None else f"run {printable(run.name)}"
+        _tell(f"nothing works on {which}")
         return ALL_VALID
     _tell("stopping: nothing new starts, answers under way are recorded")
     _wait(run, clock or SystemClock())

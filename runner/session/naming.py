@@ -126,18 +126,13 @@ def find_run(state_dir: Path, name: str | None) -> Path:
     return (unfinished or folders)[-1]
 
 
-def find_run_at_work(state_dir: Path) -> Path:
-    """The one run that is being worked on; RunNotFound, or UsageError for several."""
+def find_run_at_work(state_dir: Path) -> Path | None:
+    """The one run that is being worked on, if any; UsageError for several."""
     at_work = [folder for folder in run_folders(state_dir) if is_worked_on(folder)]
-    if not at_work:
-        raise RunNotFound(
-            f"no run in {state_dir} is being worked on",
-            "`runner status` shows the latest",
-        )
     if len(at_work) > 1:
         names = ", ".join(folder.name for folder in at_work)
         raise UsageError(f"several runs are being worked on: {names}", "name one")
-    return at_work[0]
+    return at_work[0] if at_work else None
 
 
 def run_folders(state_dir: Path) -> Iterator[Path]:
