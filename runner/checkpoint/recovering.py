@@ -6,17 +6,18 @@ Floor: doors and rules.
 """
 
 import contextlib
+import itertools
 import mmap
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from runner.checkpoint.entries import IDENTITY_KEY, Attempt, Outcome
 from runner.checkpoint.envelope import seal
 from runner.checkpoint.frames import Frames, page_size_of
-from runner.checkpoint.pages import DatabasePages, page_sizes, rows_in
+from runner.checkpoint.pages import DatabasePages, Pages, page_sizes, rows_in
 from runner.checkpoint.rescue import RESCUE, rescued
 from runner.checkpoint.shard import shard_folder
 from runner.checkpoint.store import DATABASE, READ_FAILURES
@@ -82,7 +83,7 @@ def _all_of(path: Path, logged: dict[str, Record]) -> Iterator[Record | Unreadab
             yield row
     if not lost:
         return
-    for row in _scanned(path):
+    for row in _scanned(path).values():
         if row.key not in seen:
             seen.add(row.key)
             yield row
@@ -107,25 +108,24 @@ def _walked(path: Path) -> Iterator[Record | Unreadable]:
 def _logged(path: Path) -> dict[str, Record]:
     """Records in the -wal, whatever SQLite makes of it; of each the last version."""
     database, log = _mapped(path), _mapped(path.with_name(_LOG))
-    found: dict[str, Record] = {}
-    for page_bytes in page_sizes(database, page_size_of(log)):
-        for row in rows_in(Frames(log, DatabasePages(database, page_bytes))):
-            record = opened(*row)
-            if isinstance(record, Record):
-                found[record.key] = _later(found.get(record.key, record), record)
-    return found
+    sizes = page_sizes(database, page_size_of(log))
+    return _latest(Frames(log, DatabasePages(database, size)) for size in sizes)
 
 
-def _scanned(path: Path) -> Iterator[Record]:
-    """Records found page by page; of several versions the last one standing."""
+def _scanned(path: Path) -> dict[str, Record]:
+    """Records found page by page in the database; of each the last version."""
     database = _mapped(path)
+    return _latest(DatabasePages(database, size) for size in page_sizes(database))
+
+
+def _latest(readings: Iterable[Pages]) -> dict[str, Record]:
+    """What proves itself in any of these; of several versions the last one standing."""
     found: dict[str, Record] = {}
-    for page_bytes in page_sizes(database):
-        for row in rows_in(DatabasePages(database, page_bytes)):
-            record = opened(*row)
-            if isinstance(record, Record):
-                found[record.key] = _later(found.get(record.key, record), record)
-    yield from found.values()
+    for row in itertools.chain.from_iterable(map(rows_in, readings)):
+        record = opened(*row)
+        if isinstance(record, Record):
+            found[record.key] = _later(found.get(record.key, record), record)
+    return found
 
 
 def _mapped(path: Path) -> memoryview:

@@ -28,11 +28,10 @@ def keeping_secret(key: str) -> Iterator[None]:
         if error.exit_code == BUG:
             raise Bug(redacted(error.message, key)) from None
         raise
-    except OSError as error:
-        if is_bug(error):
-            raise Bug(redacted(traceback.format_exc(), key)) from None
-        raise
-    except Exception:  # noqa: BLE001 - whatever it is, it may hold the key
+    except Exception as error:
+        if isinstance(error, OSError) and not is_bug(error):
+            raise
+        # Whatever it is, it may hold the key.
         raise Bug(redacted(traceback.format_exc(), key)) from None
 
 

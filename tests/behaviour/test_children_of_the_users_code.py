@@ -4,12 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+from orphans import wait_for_orphans
+
 from runner.api import Run
-from runner.checkpoint.locks import RunLock
-from runner.errors import RunLocked
 
 SCRIPT = """
 import os, time
@@ -55,17 +54,3 @@ def test_workers_see_that_their_killed_supervisor_is_gone(tmp_path: Path) -> Non
     totals = Run.open("items", tmp_path / "state").status().totals
     assert 0 == totals.open
     assert 0 < totals.answered < 2_000
-
-
-def wait_for_orphans(run_folder: Path) -> None:
-    """Until the last worker is gone."""
-    lock = RunLock(run_folder, 0.0)
-    deadline_s = time.monotonic() + 15
-    while True:
-        try:
-            lock.wait_for_orphans(run_folder)
-        except RunLocked:
-            assert time.monotonic() < deadline_s
-            time.sleep(0.05)
-        else:
-            return lock.release()

@@ -7,12 +7,12 @@ import os
 import signal
 import socket
 import threading
-import time
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
 from listening import begun, recorded, work
+from orphans import wait_for_orphans
 
 from runner.checkpoint.locks import RunLock
 from runner.checkpoint.reading import RunReader
@@ -93,7 +93,7 @@ def test_a_worker_whose_supervisor_hangs_up_records_what_is_in_flight(
         lock.wait_for_orphans(settings.run_folder)
 
     engine.close()
-    wait_for_orphans(lock, settings.run_folder)
+    wait_for_orphans(settings.run_folder)
     reader = RunReader(settings.run_folder, settings.run_id, [1], live=False)
     totals = reader.totals()
     reader.close()
@@ -101,19 +101,6 @@ def test_a_worker_whose_supervisor_hangs_up_records_what_is_in_flight(
 
     assert totals.open == 0
     assert totals.answered >= len(listener.done)
-
-
-def wait_for_orphans(lock: RunLock, run_folder: Path) -> None:
-    """Until the last worker has recorded everything."""
-    deadline_s = time.monotonic() + 30
-    while True:
-        try:
-            lock.wait_for_orphans(run_folder)
-        except RunLocked:
-            assert time.monotonic() < deadline_s
-            time.sleep(0.05)
-        else:
-            return
 
 
 def test_orders_to_a_slot_that_is_gone_are_no_error(engine: Engine) -> None:
