@@ -49,7 +49,7 @@ from runner.session.naming import find_run, find_run_at_work
 from runner.session.rejudging import rejudge
 from runner.session.salvaging import salvage_run
 from runner.session.starting import create_run, plan_run
-from runner.session.story import asking_anew_of, story_of, unresolved_of
+from runner.session.story import story_of, unresolved_of
 from runner.session.verifying import verify_run
 from runner.session.working import Wishes, work
 from runner.summary import Summary
@@ -199,7 +199,7 @@ class Run:
 
     def asking_anew(self) -> int:
         """Items that an interrupted retry has not come to: a resume asks them anew."""
-        return asking_anew_of(self.folder)
+        return self.status().anew
 
     @at_the_door
     def show(self, item: str) -> ItemStory:

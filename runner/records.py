@@ -422,12 +422,19 @@ class RunStatus:
     heartbeat_unix_s: float | None = None
     simulated: bool = False
     slowest: tuple[SlowItem, ...] = ()
+    anew: int = 0
+    """Items with an outcome that are still to be asked anew."""
 
     @property
     def pending(self) -> int:
         """Items without an outcome."""
         done = self.totals.valid + self.totals.invalid + self.totals.failed
         return self.items - done
+
+    @property
+    def left(self) -> int:
+        """Items still to be asked: without an outcome, or anew."""
+        return self.pending + self.anew
 
     def to_json(self) -> JsonObject:
         """`status --json`: these keys are stable."""
@@ -443,6 +450,7 @@ class RunStatus:
                 "invalid": totals.invalid,
                 "failed": totals.failed,
                 "pending": self.pending,
+                "to_be_asked_anew": self.anew,
             },
             "requests": {
                 "sent": totals.sent,

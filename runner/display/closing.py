@@ -5,10 +5,8 @@ Why, what is safe, what may have been billed, and the line that goes on.
 Floor: display. Pure.
 """
 
-from decimal import Decimal
-
 from runner.api_records import Finish
-from runner.display.facts import items_words, stopped_words
+from runner.display.facts import items_words, left_words, stopped_words
 from runner.display.wording import count, usd
 from runner.printable import printable
 from runner.records import RunStatus, StopKind
@@ -30,9 +28,9 @@ def closing_text(
     is_as_asked = stop is not None and stop.kind is StopKind.LIMIT
     lines = [
         f"paused: {why}" if is_as_asked else stopped_words(why),
-        f"  items    {items_words(status)}, {count(status.pending)} pending",
+        f"  items    {items_words(status)}, {left_words(status)}",
+        f"  answers  all that came are recorded{_answers_words(status)}",
     ]
-    lines.append(f"  answers  all that came are recorded{_answers_words(status)}")
     if stop and stop.hint:
         lines.append(f"  do       {printable(stop.hint)}")
     if stop and stop.kind is StopKind.DENIED and key_source:
@@ -47,20 +45,17 @@ def closing_text(
 
 
 def _answers_words(status: RunStatus) -> str:
-    """What is not known of requests whose answers never came."""
+    """What else may have been billed; only where there is nothing: that all is well."""
     totals = status.totals
-    if status.unresolved:
-        worst = None if totals.open_unpriced else totals.open_usd
-        asked = _billed_words(status.unresolved, worst)
-        return f"; {asked}; a resume asks again"
-    if totals.lost:
-        worst = None if totals.lost_unpriced else totals.lost_usd
-        return f"; {_billed_words(totals.lost, worst)}, and were asked again"
-    return ": nothing is lost, none is paid twice"
-
-
-def _billed_words(number: int, worst_usd: Decimal | None) -> str:
-    return (
-        f"{count(number, 'request')} without an answer may have been billed"
-        f" (at most {usd(worst_usd, is_bound=True)})"
-    )
+    unresolved = None if totals.open_unpriced else totals.open_usd
+    lost = None if totals.lost_unpriced else totals.lost_usd
+    words = [
+        f"; {count(number, 'request')} without an answer may have been billed"
+        f" (at most {usd(worst, is_bound=True)}){what_follows}"
+        for number, worst, what_follows in (
+            (status.unresolved, unresolved, "; a resume asks again"),
+            (totals.lost, lost, ", and were asked again"),
+        )
+        if number
+    ]
+    return "".join(words) or ": nothing is lost, none is paid twice"

@@ -46,7 +46,7 @@ def facts_of(status: RunStatus, *, now_unix_s: float | None = None) -> list[Fact
     return [
         Fact("run", name),
         state_fact(status),
-        Fact("items", f"{items_words(status)}, {count(status.pending)} pending"),
+        Fact("items", f"{items_words(status)}, {left_words(status)}"),
         Fact("requests", requests_words(status.totals)),
         *_unresolved(status),
         Fact("tokens", tokens_words(status.totals)),
@@ -79,9 +79,19 @@ def state_fact(status: RunStatus) -> Fact:
 
 def items_words(status: RunStatus) -> str:
     """`4,812 of 10,000 (48 %): 4,790 valid, 14 invalid, 8 failed`."""
-    done = status.items - status.pending
+    done = status.items - status.left
     of_all = f"{count(done)} of {count(status.items)} ({percent(done, status.items)})"
     return f"{of_all}: {kinds_words(status)}"
+
+
+def left_words(status: RunStatus) -> str:
+    """`5,188 pending`, and what is asked although it has an outcome."""
+    return ", ".join([f"{count(status.pending)} pending", *anew_words(status)])
+
+
+def anew_words(status: RunStatus) -> list[str]:
+    """`22 to be asked anew`, where there are any."""
+    return [f"{count(status.anew)} to be asked anew"] if status.anew else []
 
 
 def kinds_words(status: RunStatus) -> str:

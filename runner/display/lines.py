@@ -13,6 +13,7 @@ from runner.clock import Clock, SystemClock
 from runner.display.doing import Doing
 from runner.display.facts import (
     AT_WORK,
+    anew_words,
     items_words,
     left_fact,
     speed_words,
@@ -85,7 +86,7 @@ class LinePainter:
 
 def status_line(status: RunStatus) -> str:
     """All that matters in one line."""
-    words = [f"{printable(status.run)} {items_words(status)}"]
+    words = [f"{printable(status.run)} {items_words(status)}", *anew_words(status)]
     if status.state in AT_WORK:
         words += [
             f"{count(status.in_flight)} in flight",

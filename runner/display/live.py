@@ -19,6 +19,7 @@ from runner.display.doing import Doing
 from runner.display.facts import (
     AT_WORK,
     Fact,
+    anew_words,
     kinds_words,
     left_fact,
     slowest_words,
@@ -79,15 +80,16 @@ class LivePainter:
 
 def live_view(status: RunStatus) -> RenderableType:
     """The lines that are repainted."""
-    done = status.items - status.pending
+    done = status.items - status.left
     of_all = f"{count(done)} of {count(status.items)}"
     bar = _bar_line(printable(status.run), done, status.items, of_all)
     return Group(bar, fact_table(_live_facts(status)))
 
 
 def _live_facts(status: RunStatus) -> list[Fact]:
+    at_work = ", ".join([*anew_words(status), f"{count(status.in_flight)} in flight"])
     facts = [
-        Fact("items", f"{kinds_words(status)}; {count(status.in_flight)} in flight"),
+        Fact("items", f"{kinds_words(status)}; {at_work}"),
         Fact("cost", status_cost_words(status)),
     ]
     if status.state in AT_WORK:

@@ -12,7 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 
 from runner.api_records import ItemStory, Unresolved
-from runner.checkpoint.anew import is_due, load_due
 from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
@@ -41,14 +40,6 @@ def unresolved_of(run_folder: Path) -> Unresolved:
         worst_usd=worst_usd if is_known else None,
         first_items=tuple(text for _, text in heapq.nsmallest(_SHOWN, first)),
     )
-
-
-def asking_anew_of(run_folder: Path) -> int:
-    """Items that an interrupted retry has not come to: a resume asks them anew."""
-    with _reading(run_folder) as (manifest, reader):
-        due = load_due(run_folder, manifest.asking_anew)
-        found = (reader.outcome(number) for number in due)
-        return sum(is_due(each[0], due) for each in found if each)
 
 
 def story_of(run_folder: Path, item: str) -> ItemStory:

@@ -36,6 +36,7 @@ class Backlog:
         self._left = rows
         self._out: set[int] = set()
         self._aside: set[int] = set()
+        self._anew: set[int] = set()
 
     def __len__(self) -> int:
         """Items neither done nor handed out."""
@@ -45,6 +46,11 @@ class Backlog:
     def out(self) -> int:
         """Items handed out and not heard of since, or set aside."""
         return len(self._out) + len(self._aside)
+
+    @property
+    def anew(self) -> int:
+        """Of all that are not done, those that have an outcome all the same."""
+        return len(self._anew)
 
     def mark_touched(self, rows: Iterable[int]) -> None:
         """These have attempts on disk."""
@@ -57,6 +63,7 @@ class Backlog:
         if self._state[row] == _DONE:
             return
         self._state[row] = _DONE
+        self._anew.discard(row)
         if row in self._out or row in self._aside:
             self._out.discard(row)
             self._aside.discard(row)
@@ -67,6 +74,7 @@ class Backlog:
         """This one has an outcome, and is asked anew all the same."""
         if self._state[row] == _DONE:
             self._state[row] = _TOUCHED
+            self._anew.add(row)
             self._left += 1
 
     def take(self, most: int) -> list[Assignment]:

@@ -6,14 +6,16 @@ in the shards, which are exact even after SIGKILL.
 Floor: the run.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 from pathlib import Path
 
+from runner.checkpoint.anew import is_due, load_due
 from runner.checkpoint.locks import is_worked_on, owner_of
 from runner.checkpoint.manifest import Manifest
-from runner.checkpoint.reading import PUT_BACK
+from runner.checkpoint.reading import PUT_BACK, RunReader
 from runner.durable import is_unaltered, with_checksum
 from runner.errors import StateDamaged
 from runner.records import JsonObject, Pace, RunState, RunStatus, SlowItem, Totals
@@ -51,6 +53,7 @@ def _stored(status: RunStatus) -> bytes:
     stored = status.to_json()
     del stored["items"], stored["requests"], stored["tokens"]
     stored["records"] = status.totals.records
+    stored["anew"] = status.anew
     stored["at_rest"] = status.unresolved + status.totals.lost
     stored["pid"] = os.getpid()
     stored["pace"] = dataclasses.asdict(status.pace)
@@ -66,10 +69,10 @@ def read_status(run_folder: Path) -> RunStatus:
     beat = _read(run_folder)
     is_alive = is_worked_on(run_folder)
     reader = manifest.open_reader(run_folder, live=is_alive)
-    try:
+    with contextlib.closing(reader):
         totals = reader.totals()
-    finally:
-        reader.close()
+        is_told = is_alive and _is_of_owner(run_folder, beat)
+        anew = beat.get("anew", 0) if is_told else _due(run_folder, manifest, reader)
     if totals.records < beat.get("records", 0):
         raise _older(run_folder, beat, totals)
     unresolved = _unresolved(run_folder, beat, totals) if is_alive else totals.open
@@ -92,6 +95,7 @@ def read_status(run_folder: Path) -> RunStatus:
         heartbeat_unix_s=beat.get("heartbeat_unix_s"),
         simulated=manifest.config.service.simulated,
         slowest=_slowest(beat) if is_alive else (),
+        anew=anew,
     )
 
 
@@ -112,11 +116,23 @@ def _unresolved(run_folder: Path, beat: JsonObject, totals: Totals) -> int:
     lost one, so both together change only with a death, whatever is in flight. A
     heartbeat of an earlier session knows nothing of this one, which has not sent yet.
     """
-    owner = owner_of(run_folder)
-    if owner is None or beat.get("pid") != owner.pid:
+    if not _is_of_owner(run_folder, beat):
         return totals.open
     at_rest: int = beat["at_rest"]
     return max(0, min(totals.open, at_rest - totals.lost))
+
+
+def _is_of_owner(run_folder: Path, beat: JsonObject) -> bool:
+    """Whether the session that holds the run has given that sign of life."""
+    owner = owner_of(run_folder)
+    return owner is not None and beat.get("pid") == owner.pid
+
+
+def _due(run_folder: Path, manifest: Manifest, reader: RunReader) -> int:
+    """Items that an interrupted retry has not come to."""
+    due = load_due(run_folder, manifest.asking_anew)
+    found = (reader.outcome(number) for number in due)
+    return sum(is_due(each[0], due) for each in found if each)
 
 
 def _read(run_folder: Path) -> JsonObject:

@@ -79,8 +79,7 @@ class Supervisor:
         self._pulse = Pulse(clock.monotonic_s(), totals)
         self._finished = 0
         self._stop: Stop | None = None
-        self._draining = False
-        self._abandoned = False
+        self._draining = self._abandoned = False
         self._abandoned_s = 0.0
         self._blocked_by: str | None = None
         self._turned_s = self._marked_s = clock.monotonic_s()
@@ -128,6 +127,7 @@ class Supervisor:
             heartbeat_unix_s=self._clock.unix_s(),
             simulated=self._run.config.service.simulated,
             slowest=slowest_of(self._slots.values(), self._run.index),
+            anew=self._backlog.anew,
         )
 
     def totals_by_slot(self) -> dict[int, Totals]:
@@ -351,7 +351,7 @@ class Supervisor:
             return
         self._beaten_s = now_s
         self._check_disk()
-        self._pulse.beat(now_s, self.totals())
+        self._pulse.beat(now_s, self.totals(), self._finished)
         self._look_for_holders()
         status = self.status(state)
         self._holds.look(status.pace, now_s)

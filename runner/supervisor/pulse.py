@@ -28,9 +28,13 @@ class Pulse:
     def __init__(self, now_s: float, totals: Totals) -> None:
         self._samples = collections.deque([_sample(now_s, totals)])
 
-    def beat(self, now_s: float, totals: Totals) -> None:
-        """Add the totals of this moment."""
-        self._samples.append(_sample(now_s, totals))
+    def beat(self, now_s: float, totals: Totals, finished: int) -> None:
+        """Add what is known at this moment.
+
+        `finished`: items that came to an outcome in this session. Totals do not tell:
+        the new outcome of an item that was asked anew replaces one.
+        """
+        self._samples.append(_sample(now_s, totals, finished))
         while now_s - self._samples[1].at_s > WINDOW_S:
             self._samples.popleft()
 
@@ -60,10 +64,6 @@ class Pulse:
         return round(rise / elapsed_s * 60, 1)
 
 
-def _sample(now_s: float, totals: Totals) -> _Sample:
-    return _Sample(
-        now_s,
-        totals.sent,
-        totals.input_tokens + totals.output_tokens,
-        totals.valid + totals.invalid + totals.failed,
-    )
+def _sample(now_s: float, totals: Totals, finished: int = 0) -> _Sample:
+    tokens = totals.input_tokens + totals.output_tokens
+    return _Sample(now_s, totals.sent, tokens, finished)

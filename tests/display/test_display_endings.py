@@ -222,6 +222,25 @@ def test_a_stop_that_left_requests_open_names_them_and_their_price() -> None:
     )
 
 
+def test_what_was_lost_and_what_is_open_are_both_told() -> None:
+    """Of two killed sessions: four requests asked again since, two not yet."""
+    totals = replace(
+        TOTALS, open=2, open_usd=Decimal("0.02"), lost=4, lost_usd=Decimal("0.0031")
+    )
+    status = a_dead_status(state=RunState.STOPPED, unresolved=2, totals=totals)
+    block = closing_text(
+        Finish(stop=None, status=status, summary=None),
+        resume_command="runner resume articles",
+        export_command="runner export articles",
+        key_source="",
+    )
+    assert (
+        "; 2 requests without an answer may have been billed (at most $0.02);"
+        " a resume asks again; 4 requests without an answer may have been billed"
+        " (at most $0.0031), and were asked again\n"
+    ) in block
+
+
 def test_a_limit_that_was_asked_for_is_a_pause() -> None:
     block = _closing(Stop(kind=StopKind.LIMIT, message="--limit 10 reached"))
     assert block.startswith("paused: --limit 10 reached\n")

@@ -9,7 +9,8 @@ from status_builders import STARTED_UNIX_S, TOTALS, a_dead_status, a_status
 
 from runner.display.facts import facts_of
 from runner.display.lines import status_line
-from runner.display.painting import print_status
+from runner.display.live import live_view
+from runner.display.painting import print_on, print_status
 from runner.records import Pace, RunState, RunStatus
 
 
@@ -39,6 +40,20 @@ def test_a_running_run_says_how_far_how_fast_how_much_and_how_long() -> None:
         "1 h 5 min",
     ):
         assert words in shown
+
+
+def test_what_is_to_be_asked_anew_is_not_done_yet() -> None:
+    """Wherever a run is shown: table, line, bar."""
+    totals = replace(TOTALS, valid=9_950, invalid=30, failed=20)
+    status = a_status(totals=totals, anew=22)
+    told = "9,978 of 10,000 (99 %): 9,950 valid, 30 invalid, 20 failed"
+    items = f"{told}, 0 pending, 22 to be asked anew"
+    assert items == _facts(status)["items"]
+    assert f"{told}, 22 to be asked anew, " in status_line(status)
+    stream = io.StringIO()
+    print_on(stream, live_view(status))
+    for words in ("99 %", "9,978 of 10,000", "22 to be asked anew, 32 in flight"):
+        assert words in stream.getvalue()
 
 
 def test_a_dead_run_says_what_may_have_been_billed_and_that_the_rest_is_safe() -> None:

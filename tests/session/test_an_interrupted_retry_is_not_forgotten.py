@@ -7,7 +7,7 @@ from session_stage import Killed, Script, Stage, valid_but
 
 from runner.api_records import Changes
 from runner.errors import StateDamaged
-from runner.records import OutcomeState, StopKind
+from runner.records import OutcomeState, RunStatus, StopKind
 
 ITEMS = ("a", "b", "c", "d", "e", "f", "g", "h")
 INVALID, FAILED, VALID = OutcomeState.INVALID, OutcomeState.FAILED, OutcomeState.VALID
@@ -111,6 +111,31 @@ def test_a_limit_ends_the_session_and_not_the_retry(night: Stage) -> None:
     assert finish.stop.kind is StopKind.LIMIT
     night.session()
     assert night.asked == [5, 7]
+
+
+def test_a_retry_under_way_tells_how_many_are_still_to_be_asked_anew(
+    night: Stage,
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def look(status: RunStatus) -> None:
+        shown = night.run.status()
+        assert (status.anew, status.pending) == (shown.anew, shown.pending)
+        seen.append((status.anew, status.left))
+
+    night.session(retry_invalid=True, on_status=look)
+    assert seen[0] == (4, 4)
+    assert seen[-1] == (0, 0)
+
+
+def test_what_a_limit_left_of_a_retry_is_in_the_status_for_people_and_programs(
+    night: Stage,
+) -> None:
+    finish = night.session(retry_invalid=True, changes=Changes(limit=1))
+    for status in (finish.status, night.run.status()):
+        assert status.anew == 3
+        assert status.pending == 0
+        assert status.to_json()["items"]["to_be_asked_anew"] == 3
 
 
 def test_a_list_of_the_retry_that_was_altered_is_refused(night: Stage) -> None:

@@ -83,11 +83,20 @@ def test_the_time_left_counts_only_this_session() -> None:
     pulse = Pulse(100.0, before)
     assert pulse.eta_s(100) is None
 
-    pulse.beat(110.0, before + Totals(valid=20, begun=25, input_tokens=200))
+    pulse.beat(110.0, before + Totals(valid=20, begun=25, input_tokens=200), 20)
 
     assert pulse.eta_s(80) == pytest.approx(40)
     assert pulse.requests_per_minute == 150
     assert pulse.tokens_per_minute == 1_200
+
+
+def test_what_is_asked_anew_has_a_time_left_too() -> None:
+    """Its new outcomes replace others, so the totals of outcomes stand still."""
+    before = Totals(invalid=100, begun=100)
+    pulse = Pulse(0.0, before)
+    pulse.beat(10.0, before + Totals(begun=20), 20)
+
+    assert pulse.eta_s(80) == pytest.approx(40)
 
 
 def test_rates_are_those_of_the_last_minute() -> None:
@@ -95,7 +104,7 @@ def test_rates_are_those_of_the_last_minute() -> None:
     pulse = Pulse(0.0, Totals())
     for second in range(1, 301):
         sent = min(second, 100) * 10
-        pulse.beat(float(second), Totals(begun=sent, valid=sent))
+        pulse.beat(float(second), Totals(begun=sent, valid=sent), sent)
 
     assert pulse.requests_per_minute == 0
     assert pulse.eta_s(10) is None
