@@ -83,11 +83,12 @@ class Plan:
     items: int
     rejected: int
     first_request: JsonObject
+    counted: int
+    """Items that tokens and dollars are summed over: all, or the first `limit`."""
     input_tokens_estimate: int
-    """Bytes / 3: a guess for pacing, often within a factor of two. Of the first items
-    only where the session has a limit."""
+    """Bytes / 3: a guess for pacing, often within a factor of two."""
     worst_usd: Decimal | None
-    """Those items asked once at their highest price; None: unknown or unbounded."""
+    """Each of these asked once at its highest price; None: unknown or unbounded."""
     price_source: str
 
 

@@ -105,8 +105,11 @@ def _key_or_first_mistake(config: RunConfig, given: StartOptions) -> str:
 
 
 def _show_plan(config: RunConfig, given: StartOptions) -> int:
+    plan = _plan(config, given)
+    if given.key.api_key_path or given.key.api_key_env:
+        key_for(config.service)  # a place that was named has to hold one
     out = display.outlet(sys.stdout)
-    out.write(f"{display.planned(_plan(config, given), config)}\n")
+    out.write(f"{display.planned(plan, config)}\n")
     return ALL_VALID
 
 
@@ -135,7 +138,7 @@ def _is_agreed(config: RunConfig, given: StartOptions) -> bool:
     plan = _plan(config, given)
     if plan.worst_usd is None or plan.worst_usd <= ASK_ABOVE_USD:
         return True
-    words = display.worst_words(plan, config.pacing.limit)
+    words = display.worst_words(plan)
     _say(f"{words} ({plan.price_source}); --max-cost bounds it")
     sys.stderr.write("go on? [y/N] ")
     sys.stderr.flush()

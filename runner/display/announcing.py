@@ -10,7 +10,7 @@ from runner.api_records import Plan, Unresolved
 from runner.config import Pacing, RunConfig, TaskSpec
 from runner.display.wording import count, duration, usd
 from runner.printable import printable, printable_lines
-from runner.records import RunStatus
+from runner.records import JsonObject, RunStatus
 
 _MOST_IDS = 3
 
@@ -54,31 +54,44 @@ def announced(what: Announcement) -> str:
 def planned(plan: Plan, config: RunConfig) -> str:
     """What `--dry-run` shows."""
     left_out = f", {count(plan.rejected, 'line')} left out" if plan.rejected else ""
-    request = json.dumps(plan.first_request, ensure_ascii=False, indent=2)
-    limit = config.pacing.limit
-    which = "in all" if limit is None else f"in the first {count(limit, 'item')}"
+    guess = f"about {count(plan.input_tokens_estimate)} input tokens"
+    which = "all" if _is_whole(plan) else _first(plan)
     return "\n".join(
         [
             f"{count(plan.items, 'item')} of {printable(config.items_path)}{left_out}",
             "the first request:",
-            # The text as the model reads it, but nothing that moves a terminal.
-            printable_lines(request),
-            f"about {count(plan.input_tokens_estimate)} input tokens {which} (a guess)",
-            f"{worst_words(plan, limit)} ({plan.price_source})",
+            _shown(plan.first_request),
+            f"{guess} in {which} (a guess)",
+            f"{worst_words(plan)} ({plan.price_source})",
             "nothing was created, nothing was sent",
         ]
     )
 
 
-def worst_words(plan: Plan, limit: int | None) -> str:
-    """What asking every item once, or the first so many, costs at most."""
+def _shown(body: JsonObject) -> str:
+    """As the model reads it; what must not reach a terminal stays an escape."""
+    text = json.dumps(body, ensure_ascii=False, indent=2)
+    return "".join(
+        each if printable_lines(each) == each else json.dumps(each)[1:-1]
+        for each in text
+    )
+
+
+def worst_words(plan: Plan) -> str:
+    """What asking every item, or the first `--limit` of them, once costs at most."""
     if plan.worst_usd is None:
         return "cost unknown: no price, or no bound, for some request"
     worst = usd(plan.worst_usd, is_bound=True)
-    which = "each item"
-    if limit is not None:
-        which = f"each of the first {count(limit, 'item')}"
-    return f"cost at most {worst}, {which} asked once at its highest price"
+    which = "item" if _is_whole(plan) else f"of {_first(plan)}"
+    return f"cost at most {worst}, each {which} asked once at its highest price"
+
+
+def _is_whole(plan: Plan) -> bool:
+    return plan.counted == plan.items
+
+
+def _first(plan: Plan) -> str:
+    return f"the first {count(plan.counted, 'item')} (--limit)"
 
 
 def unresolved_words(unresolved: Unresolved) -> str:

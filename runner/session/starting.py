@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 
 from runner.api_records import Plan, Progress
-from runner.checkpoint.manifest import Manifest, check_private, new_run_id
+from runner.checkpoint.manifest import Manifest, new_run_id
 from runner.clock import Clock
 from runner.config import RunConfig
 from runner.durable import blaming_the_disk
@@ -18,6 +18,7 @@ from runner.preflight import check_base_url, probe
 from runner.run_folder import INDEX, REJECTED, folder_of
 from runner.session.building import building, locked, moved
 from runner.session.changes import identity_of
+from runner.session.ground import check_ground, check_room
 from runner.session.naming import (
     check_name,
     free_name,
@@ -42,16 +43,19 @@ def plan_run(
     Raises what `create_run` would raise, but for a server that does not answer.
     """
     config = completed(config)
+    check_ground(state_dir)
     _admitted(config, name, state_dir, new=new)
-    check_private(state_dir)
+    check_room(state_dir, config.pacing.min_free_bytes)
     survey = Survey(_with_simulation(config))
     found = survey.scan(on_progress=on_progress)
+    survey.check_sendable()
     check_descriptors(concurrency_for(config.pacing, len(found.index)))
     assert survey.first is not None
     return Plan(
         items=len(found.index),
         rejected=found.rejected.count,
         first_request=survey.first.body,
+        counted=survey.counted,
         input_tokens_estimate=survey.input_tokens_estimate,
         worst_usd=survey.worst_usd,
         price_source=survey.prices.describe(),
@@ -73,12 +77,13 @@ def create_run(
     of that name or on those items is there already, StateError for the folder.
     """
     config = completed(config)
+    check_ground(state_dir)
     _admitted(config, name, state_dir, new=new)
     config = _with_server(config)
     with blaming_the_disk(state_dir), building(state_dir) as folder:
-        found = Survey(config).scan(
-            rejected_path=folder / REJECTED, on_progress=on_progress
-        )
+        survey = Survey(config)
+        found = survey.scan(rejected_path=folder / REJECTED, on_progress=on_progress)
+        survey.check_sendable()
         check_descriptors(concurrency_for(config.pacing, len(found.index)))
         found.index.save(folder / INDEX)
         manifest = Manifest(

@@ -18,7 +18,7 @@ from runner.itemfile import ItemIndex, RejectedFile, Scan, scan
 from runner.pricing import PriceBook
 from runner.records import Item, Request
 from runner.task import load_task
-from runner.worker.wants import BYTES_PER_TOKEN
+from runner.worker.wants import BYTES_PER_TOKEN, want_for
 
 READING = "reading items"
 _OUTPUT_LIMIT = collections.defaultdict(
@@ -35,9 +35,12 @@ class Survey:
         self._task = load_task(config.task, config.items_path)
         self.prices = PriceBook.for_service(config.service)
         self.first: Request | None = None
-        self._seen = 0
+        self.counted = 0
+        """Items that tokens and dollars are summed over: those within `--limit`."""
         self.input_tokens_estimate = 0
         self.worst_usd: Decimal | None = Decimal(0)
+        self._least_usd: Decimal | None = None
+        self._least_tokens: int | None = None
 
     def scan(
         self,
@@ -68,21 +71,50 @@ class Survey:
                 on_rejected=sink.write if sink else None,
             )
 
+    def check_sendable(self) -> None:
+        """UsageError if the user's own limits leave no request that may be sent.
+
+        A single one that is too large is a matter of its item, and of the run.
+        """
+        pacing = self._config.pacing
+        cap_usd, least_usd = pacing.max_cost_usd, self._least_usd
+        if cap_usd is not None and least_usd is not None and least_usd > cap_usd:
+            raise UsageError(
+                f"each request may cost ${least_usd:f} or more, and --max-cost is"
+                f" ${cap_usd:f}",
+                "give a higher --max-cost, or a lower limit of output tokens",
+            )
+        tpm, least_tokens = pacing.tpm, self._least_tokens
+        if tpm is not None and least_tokens is not None and least_tokens > tpm:
+            raise UsageError(
+                f"each request needs {least_tokens:,} tokens at once or more, and"
+                f" --tpm allows {tpm:,} a minute",
+                "give a higher --tpm, or a lower limit of output tokens",
+            )
+
     def _look_at(self, item: Item) -> None:
         request = self._task.request_for(item)
         self.first = self.first or request
         worst_usd = self.prices.worst_case_usd(request)
         if self._config.pacing.max_cost_usd is not None:
             self._check_bounded(item, request, worst_usd)
-        self._seen += 1
-        if self._seen <= (self._config.pacing.limit or self._seen):
-            self._estimate(request, worst_usd)
+        self._note_least(request, worst_usd)
+        limit = self._config.pacing.limit
+        if limit is None or self.counted < limit:
+            self._count(request, worst_usd)
 
-    def _estimate(self, request: Request, worst_usd: Decimal | None) -> None:
-        """Of what this session asks: items go out in the order of the file."""
+    def _count(self, request: Request, worst_usd: Decimal | None) -> None:
+        self.counted += 1
         self.input_tokens_estimate += request.body_bytes // BYTES_PER_TOKEN
         if self.worst_usd is not None:
             self.worst_usd = None if worst_usd is None else self.worst_usd + worst_usd
+
+    def _note_least(self, request: Request, worst_usd: Decimal | None) -> None:
+        want = want_for(request, number=0, worst_usd=worst_usd, token_ratio=1.0)
+        self._least_tokens = min(want.tokens, self._least_tokens or want.tokens)
+        if worst_usd is not None:
+            least_usd = worst_usd if self._least_usd is None else self._least_usd
+            self._least_usd = min(worst_usd, least_usd)
 
     def _check_bounded(
         self, item: Item, request: Request, worst_usd: Decimal | None

@@ -10,7 +10,6 @@ Floor: the run. Knows engines only by their protocol.
 import dataclasses
 import logging
 import math
-import shutil
 from collections.abc import Callable
 
 from runner.clock import Clock
@@ -38,7 +37,7 @@ from runner.supervisor.pulse import Pulse
 from runner.supervisor.signals import Signals
 from runner.supervisor.slot import Slot, slowest_of
 from runner.supervisor.staffing import Staffing, allowed_per_s
-from runner.supervisor.stops import disk_stop, stop_by, stop_of
+from runner.supervisor.stops import disk_stop, stop_by, stop_of, want_of_room
 from runner.supervisor.undertaker import Undertaker
 
 TICK_S = 0.1
@@ -370,15 +369,9 @@ class Supervisor:
         self._on_status(status)
 
     def _check_disk(self) -> None:
-        usage = shutil.disk_usage(self._run.folder)
-        keep = self._run.min_free_bytes(usage.total)
-        if usage.free < keep:
-            self._stop_for(
-                disk_stop(
-                    f"the disk of {self._run.folder} has {usage.free >> 20} MiB left,"
-                    f" less than the {keep >> 20} MiB to keep free"
-                )
-            )
+        told_bytes = self._run.config.pacing.min_free_bytes
+        if why := want_of_room(self._run.folder, told_bytes):
+            self._stop_for(disk_stop(why))
 
     def _pace(self) -> Pace:
         pace = self._run.limiter.pace()

@@ -35,9 +35,6 @@ from runner.supervisor.heartbeat import check_last_sign
 from runner.task import identity_digest
 from runner.worker.wants import ceilings_of, place_of
 
-_MOST_KEPT_FREE_BYTES = 1 << 30
-_KEPT_FREE_SHARE = 20  # a twentieth of the disk
-
 
 @contextlib.contextmanager
 def holding(run_folder: Path, clock: Clock) -> Iterator[Manifest]:
@@ -196,13 +193,6 @@ class OpenRun:
         self._session["stopped_because"] = stop.message if stop else None
         self._session["totals_after"] = totals.to_json()
         self._note_session()
-
-    def min_free_bytes(self, disk_bytes: int) -> int:
-        """How much of the disk is to be kept free."""
-        told = self.config.pacing.min_free_bytes
-        if told is not None:
-            return told
-        return min(_MOST_KEPT_FREE_BYTES, disk_bytes // _KEPT_FREE_SHARE)
 
     def _close_reader(self) -> None:
         self._reader.close()  # the one that is open then

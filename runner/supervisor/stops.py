@@ -3,16 +3,37 @@
 Floor: the run.
 """
 
+import shutil
 from pathlib import Path
 
 from runner.records import JsonObject, Stop, StopKind
 from runner.supervisor.stop_request import take_stop_request
+
+_MOST_KEPT_FREE_BYTES = 1 << 30
+_KEPT_FREE_SHARE = 20  # a twentieth of the disk
 
 
 def stop_of(stored: JsonObject) -> Stop:
     """What a worker told."""
     return Stop(
         kind=StopKind(stored["kind"]), message=stored["message"], hint=stored["hint"]
+    )
+
+
+def want_of_room(folder: Path, told_bytes: int | None) -> str | None:
+    """What to say where the disk of `folder` has less than is to be kept free.
+
+    `told_bytes`: how much that is; None: the smaller of 1 GiB and 5 %.
+    """
+    usage = shutil.disk_usage(folder)
+    keep = told_bytes
+    if keep is None:
+        keep = min(_MOST_KEPT_FREE_BYTES, usage.total // _KEPT_FREE_SHARE)
+    if usage.free >= keep:
+        return None
+    return (
+        f"the disk of {folder} has {usage.free >> 20} MiB left,"
+        f" less than the {keep >> 20} MiB to keep free"
     )
 
 

@@ -58,6 +58,7 @@ def a_plan(**changes: Any) -> Plan:
         items=10,
         rejected=0,
         first_request={"model": "gpt-4o-mini"},
+        counted=10,
         input_tokens_estimate=1_000,
         worst_usd=Decimal(2),
         price_source="genai-prices 0.2.3",

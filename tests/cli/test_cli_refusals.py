@@ -153,3 +153,10 @@ def test_without_a_command_the_help_is_shown(
 ) -> None:
     assert 2 == main([])
     assert "start" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("place", [["--api-key-file", "no"], ["--api-key-env", "NO"]])
+def test_a_dry_run_looks_for_the_key_where_it_is_said_to_be(
+    refuse: Refuse, place: list[str]
+) -> None:
+    assert place[1] in refuse([*START, "--dry-run", *place])

@@ -94,11 +94,12 @@ def test_a_simulated_server_is_called_so() -> None:
     assert "a simulated server (nothing is billed)" in said
 
 
-def _plan(worst_usd: Decimal | None) -> Plan:
+def _plan(worst_usd: Decimal | None, counted: int = 10_000) -> Plan:
     return Plan(
         items=10_000,
         rejected=2,
-        first_request={"model": "gpt-4o-mini", "messages": ["\x1b[2Jhi"]},
+        first_request={"model": "gpt-4o-mini", "messages": ["\x1b[2JÜnï\u202e"]},
+        counted=counted,
         input_tokens_estimate=1_200_000,
         worst_usd=worst_usd,
         price_source="genai-prices 0.2.3",
@@ -110,27 +111,19 @@ def test_a_dry_run_shows_the_first_request_and_the_highest_price() -> None:
     for words in (
         "10,000 items of /data/articles.jsonl, 2 lines left out",
         '"model": "gpt-4o-mini"',
-        "1,200,000 input tokens",
-        "at most $12.30",
+        r"\u001b[2JÜnï\u202e",
+        "1,200,000 input tokens in all",
+        "at most $12.30, each item asked once",
         "nothing was created, nothing was sent",
     ):
         assert words in shown
     assert "\x1b" not in shown
 
 
-def test_a_dry_run_tells_what_the_first_items_cost_where_only_they_are_asked() -> None:
-    config = _config()
-    config = replace(config, pacing=replace(config.pacing, limit=3))
-    shown = planned(_plan(Decimal("0.02")), config)
-    assert "input tokens in the first 3 items" in shown
-    assert "at most $0.02, each of the first 3 items asked once" in shown
-
-
-def test_a_dry_run_shows_the_text_as_the_model_reads_it() -> None:
-    """Prompts in any language are there to be checked."""
-    plan = replace(_plan(None), first_request={"content": "Größe 尺寸 \u202e"})
-    shown = planned(plan, _config())
-    assert '"content": "Größe 尺寸 "' in shown
+def test_a_dry_run_with_a_limit_tells_what_the_first_items_cost() -> None:
+    shown = planned(_plan(Decimal("0.02"), counted=20), _config())
+    assert "1,200,000 input tokens in the first 20 items (--limit)" in shown
+    assert "at most $0.02, each of the first 20 items (--limit) asked once" in shown
 
 
 def test_a_dry_run_without_a_price_says_so() -> None:

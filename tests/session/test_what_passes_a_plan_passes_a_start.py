@@ -13,7 +13,9 @@ from runner.api import Run
 from runner.api_records import Plan
 from runner.checkpoint.locks import RunLock
 from runner.config import Pacing, Price, Service, TaskSpec, default_output
-from runner.errors import RunExists, RunnerError, StateTooNew
+from runner.errors import RunExists, RunnerError, StateTooNew, StoreError
+from runner.exit_codes import exit_code
+from runner.records import StopKind
 from runner.run_folder import MANIFEST
 
 
@@ -91,6 +93,23 @@ def state_below_a_file(stage: Stage) -> dict[str, Any]:
     return {"state_dir": stage.folder / "file" / "state"}
 
 
+def a_cap_below_every_request(stage: Stage) -> dict[str, Any]:
+    """Not one could be sent."""
+    task = TaskSpec(prompt="{{text}}", model="gpt-4o-mini", params={"max_tokens": 99})
+    pacing = Pacing(max_cost_usd=Decimal("0.00000001"))
+    return {"config": stage.config(task=task, pacing=pacing)}
+
+
+def a_tpm_below_every_request(stage: Stage) -> dict[str, Any]:
+    """Not one could be sent."""
+    return {"config": stage.config(pacing=Pacing(tpm=1))}
+
+
+def a_state_folder_that_cannot_be_made(stage: Stage) -> dict[str, Any]:
+    """Its name is too long for any disk; its parent may be written to."""
+    return {"state_dir": stage.folder / ("x" * 300)}
+
+
 def everything(folder: Path) -> list[Path]:
     """All paths below a folder."""
     return sorted(folder.rglob("*"))
@@ -111,6 +130,9 @@ def everything(folder: Path) -> list[Path]:
         no_url,
         state_is_a_file,
         state_below_a_file,
+        a_cap_below_every_request,
+        a_tpm_below_every_request,
+        a_state_folder_that_cannot_be_made,
     ],
 )
 def test_a_plan_refuses_what_a_start_refuses(
@@ -129,6 +151,21 @@ def test_a_plan_refuses_what_a_start_refuses(
         Run.start(**words)
     assert planned.value.exit_code == started.value.exit_code
     assert type(planned.value) is type(started.value)
+
+
+def test_a_plan_refuses_a_disk_that_would_stop_the_session_at_once(
+    stage: Stage,
+) -> None:
+    """The start says so too, in its closing lines."""
+    stage.write_items("a")
+    config = stage.config(pacing=Pacing(min_free_bytes=10**18))
+    with pytest.raises(StoreError, match="less than the 953674316406 MiB") as planned:
+        Run.plan(config, state_dir=stage.state_dir)
+    Run.start(config, state_dir=stage.state_dir)
+    finish = stage.session()
+    assert finish.stop is not None
+    assert finish.stop.kind is StopKind.DISK
+    assert exit_code(finish) == planned.value.exit_code
 
 
 @pytest.mark.parametrize("wish", [{}, {"name": "mine"}])
@@ -190,7 +227,8 @@ def test_a_plan_counts_what_the_limit_lets_the_session_ask(stage: Stage) -> None
 
     two, all_four = planned(2), planned(None)
 
-    assert two.items == all_four.items == 4
+    assert two.items == all_four.items == all_four.counted == 4
+    assert two.counted == 2
     assert two.worst_usd is not None
     assert all_four.worst_usd is not None
     assert 0 < two.worst_usd < all_four.worst_usd
