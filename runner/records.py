@@ -332,6 +332,8 @@ _TOTAL_VALUES = operator.attrgetter(*_TOTAL_NAMES)
 class RunState(StrEnum):
     """What a run is doing, as `status` says it."""
 
+    NEW = "new"
+    """No session has worked on it yet."""
     RUNNING = "running"
     DRAINING = "draining"
     STOPPED = "stopped"
@@ -386,6 +388,8 @@ class Pace:
     """The rest of the job fits into what the server has left: no even pace."""
     waiting_for: str | None = None
     """What holds the run back now, in words; None when nothing does."""
+    is_out: bool = False
+    """Nothing answers: what is left takes nobody knows how long."""
     next_try_s: float | None = None
 
 

@@ -61,6 +61,8 @@ def state_fact(status: RunStatus) -> Fact:
     """What the run is doing, and why it ended."""
     why = printable(status.stopped_because or "")
     match status.state:
+        case RunState.NEW:
+            return Fact("state", "new: not started yet; a resume begins", "careful")
         case RunState.RUNNING:
             return Fact("state", "running", "good")
         case RunState.DRAINING:

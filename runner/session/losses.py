@@ -14,8 +14,7 @@ from runner.checkpoint.accounting import Delta, add, as_totals, delta_of_key
 from runner.checkpoint.entries import number_of
 from runner.checkpoint.walking import Unreadable
 from runner.records import JsonObject, Totals
-
-LOST = "lost.jsonl"
+from runner.run_folder import LOST
 
 
 class Losses:

@@ -19,7 +19,7 @@ from runner.checkpoint.reading import PUT_BACK, RunReader
 from runner.durable import is_unaltered, with_checksum
 from runner.errors import StateDamaged
 from runner.records import JsonObject, Pace, RunState, RunStatus, SlowItem, Totals
-from runner.run_folder import HEARTBEAT
+from runner.run_folder import HEARTBEAT, LOST
 
 _BLOCK_BYTES = 4096
 """What even the shortest file takes of a disk; a heartbeat is about 1,500 bytes."""
@@ -73,10 +73,11 @@ def read_status(run_folder: Path) -> RunStatus:
         totals = reader.totals()
         is_told = is_alive and _is_of_owner(run_folder, beat)
         anew = beat.get("anew", 0) if is_told else _due(run_folder, manifest, reader)
+        is_new = not (beat or is_alive) and _is_new(run_folder, reader)
     if totals.records < beat.get("records", 0):
         raise _older(run_folder, beat, totals)
     unresolved = _unresolved(run_folder, beat, totals) if is_alive else totals.open
-    state = _state(beat, is_alive=is_alive)
+    state = RunState.NEW if is_new else _state(beat, is_alive=is_alive)
     rate = beat.get("rate", {}) if is_alive else {}
     return RunStatus(
         run=manifest.run,
@@ -161,6 +162,11 @@ def _older(run_folder: Path, beat: JsonObject, totals: Totals) -> StateDamaged:
         f" {totals.records:,}",
         PUT_BACK,
     )
+
+
+def _is_new(run_folder: Path, reader: RunReader) -> bool:
+    """Whether no session of this run has begun; those of a salvaged one are not its."""
+    return (run_folder / LOST).exists() or not reader.sessions()
 
 
 def _state(beat: JsonObject, *, is_alive: bool) -> RunState:

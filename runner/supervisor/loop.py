@@ -106,7 +106,7 @@ class Supervisor:
         pending = len(self._backlog) + self._backlog.out
         if limit := self._run.config.pacing.limit:
             pending = max(0, min(pending, limit - self._finished))
-        is_running = state is RunState.RUNNING
+        is_running, pace = state is RunState.RUNNING, self._pace()
         # What goes wrong after the last outcome has stopped nothing.
         stop = None if state is RunState.FINISHED else self._stop
         return RunStatus(
@@ -120,8 +120,11 @@ class Supervisor:
             in_flight_target=self._staffing.target if is_running else None,
             requests_per_minute=self._pulse.requests_per_minute,
             tokens_per_minute=self._pulse.tokens_per_minute,
-            pace=self._pace(),
-            eta_s=self._pulse.eta_s(pending) if is_running else None,
+            pace=pace,
+            # In an outage the last minute promises what nobody can keep.
+            eta_s=self._pulse.eta_s(pending)
+            if is_running and not pace.is_out
+            else None,
             started_unix_s=self._run.started_unix_s,
             heartbeat_unix_s=self._clock.unix_s(),
             simulated=self._run.config.service.simulated,

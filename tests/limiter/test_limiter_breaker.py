@@ -45,6 +45,7 @@ def test_three_failures_of_different_items_open_it_and_the_last_is_free(
     limiter = proven(tmp_path, clock)
     assert fail_all(limiter, [1, 2, 3]) == [True, True, False]
     assert limiter.pace().waiting_for == "nothing answers: 503 from the server"
+    assert limiter.pace().is_out
 
 
 def test_with_many_in_flight_it_takes_twenty(tmp_path: Path) -> None:
@@ -196,6 +197,7 @@ def test_the_silence_of_one_item_ends_with_an_error_told_to_it(tmp_path: Path) -
     assert limiter.pace().waiting_for is not None
     assert limiter.failed(granted(limiter, want(7)), SERVER, {}, NOTHING)
     assert "nothing answers" not in (limiter.pace().waiting_for or "")
+    assert not limiter.pace().is_out
 
 
 def test_never_sent_throttled_and_slow_down_never_count(tmp_path: Path) -> None:

@@ -19,10 +19,12 @@ from runner.checkpoint.reading import RunReader
 from runner.checkpoint.recounting import recount
 from runner.config import Pacing, RunConfig, Service, TaskSpec, default_output
 from runner.errors import RunLocked, StateDamaged
+from runner.limiter import Limiter
 from runner.protocols import Said, WorkerSettings
 from runner.records import (
     JsonObject,
     OutcomeState,
+    Pace,
     RunState,
     RunStatus,
     Stop,
@@ -337,6 +339,21 @@ def test_totals_on_disk_are_the_totals_told(run_folder: Path, clock: FakeClock) 
     assert totals.answers_usd == Decimal("0.011")
     assert (totals.open, totals.lost) == (1, 2)
     assert statuses[-1].totals.valid <= 11
+
+
+@pytest.mark.parametrize("is_out", [True, False])
+def test_while_nothing_answers_nobody_knows_how_long_it_takes(
+    run_folder: Path,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    is_out: bool,
+) -> None:
+    """The answers of the last minute promise what an outage cannot keep."""
+    monkeypatch.setattr(Limiter, "pace", lambda _: Pace(is_out=is_out))
+    statuses: list[RunStatus] = []
+    supervise(run_folder, clock, Script(), statuses)
+
+    assert is_out != any(status.eta_s for status in statuses)
 
 
 def test_a_full_disk_stops_the_run_before_it_is_full(
