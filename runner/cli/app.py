@@ -77,7 +77,12 @@ def top(
 def start(
     items: Annotated[
         Path,
-        typer.Argument(metavar="ITEMS", help="JSONL file, or a Batch-API input file"),
+        typer.Argument(
+            metavar="ITEMS",
+            help="JSONL file, or a Batch-API input file",
+            # Read where items are read: typer has no words for what to do next.
+            readable=False,
+        ),
     ],
     given: StartOptions,
 ) -> int:

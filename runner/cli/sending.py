@@ -45,6 +45,11 @@ ASK_ABOVE_USD = Decimal(10)
 
 def start(items: Path, given: StartOptions) -> int:
     """Create a run and work on it; the exit code."""
+    if str(items) == "-":
+        raise UsageError(
+            "items are read from a file, and again at every resume, not from a pipe",
+            "write them into one first: ... > items.jsonl; runner start items.jsonl",
+        )
     config = config_of(items, given)
     check_simulator(config.service)
     if given.first.dry_run:

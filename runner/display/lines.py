@@ -91,11 +91,11 @@ def status_line(status: RunStatus) -> str:
         words += [
             f"{count(status.in_flight)} in flight",
             speed_words(status),
-            status_cost_words(status),
+            f"cost {status_cost_words(status)}",
             _left_words(status),
         ]
     else:
-        words.append(status_cost_words(status))
+        words.append(f"cost {status_cost_words(status)}")
     if status.state is RunState.STOPPED:
         words.append("stopped")  # why stands below it, once
     elif status.state is not RunState.RUNNING:

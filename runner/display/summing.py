@@ -13,21 +13,23 @@ from rich.text import Text
 
 from runner.display.bill import cost_words, requests_words, tokens_words
 from runner.display.facts import Fact
-from runner.display.painting import fact_table, print_on
+from runner.display.painting import fact_table, is_live, print_on
 from runner.display.wording import UNKNOWN, count, duration, moment, shortened, usd
 from runner.printable import printable
 from runner.records import RunState
 from runner.summary import SessionSummary, Summary, WrittenFile
 
 _ENDED_COLUMNS = 28
-"""So that a row of the table fits 100 columns; `runner.log` has it in full."""
+"""So that a row fits 100 columns of a terminal; `runner.log` has it in full."""
 
 
 def print_summary(summary: Summary, folder: Path, stream: TextIO) -> None:
     """The table after a finished run and after an export."""
     views: list[RenderableType] = [fact_table(summary_facts(summary, folder))]
     if len(summary.sessions) > 1:
-        views += ["", _sessions(summary.sessions)]
+        # A pipe has no width, and who reads it has no terminal to look it up in.
+        most = _ENDED_COLUMNS if is_live(stream) else None
+        views += ["", _sessions(summary.sessions, most)]
     print_on(stream, *views)
 
 
@@ -105,19 +107,19 @@ def _path(folder: Path, file: WrittenFile) -> str:
     return printable(folder / file.name)
 
 
-def _sessions(sessions: tuple[SessionSummary, ...]) -> Table:
+def _sessions(sessions: tuple[SessionSummary, ...], most: int | None) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("session", "started", "took", "requests", "a minute", "cost"):
         table.add_column(heading, no_wrap=True)
     table.add_column("ended", overflow="fold")
     for session in sessions:
-        table.add_row(*(Text(cell) for cell in _session_row(session)))
+        table.add_row(*(Text(cell) for cell in _session_row(session, most)))
     return table
 
 
-def _session_row(session: SessionSummary) -> tuple[str, ...]:
+def _session_row(session: SessionSummary, most: int | None) -> tuple[str, ...]:
     per_minute = session.requests_per_minute
-    ended = _how_it_ended(session)
+    ended = printable(_how_it_ended(session))
     return (
         str(session.session),
         moment(session.started_unix_s),
@@ -125,7 +127,7 @@ def _session_row(session: SessionSummary) -> tuple[str, ...]:
         count(session.totals.sent),
         UNKNOWN if per_minute is None else f"{per_minute:,.0f}",
         usd(session.totals.cost_usd),
-        shortened(printable(ended), _ENDED_COLUMNS),
+        ended if most is None else shortened(ended, most),
     )
 
 

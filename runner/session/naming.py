@@ -22,6 +22,7 @@ from runner.errors import (
     UsageError,
 )
 from runner.finalizer import full_paths
+from runner.itemfile import digest_of
 from runner.records import RunState
 from runner.run_folder import MANIFEST, folder_of
 from runner.supervisor.heartbeat import read_status
@@ -63,7 +64,7 @@ def refuse_known(state_dir: Path, name: str, items_path: Path) -> None:
                 "give this one another --name",
             )
         if is_same:
-            raise RunExists(_described(folder), _hint(folder))
+            raise _known(folder, manifest)
 
 
 def refuse_shared_output(state_dir: Path, output: Output) -> None:
@@ -181,15 +182,17 @@ def _is_unfinished(folder: Path) -> bool:
         return False
 
 
-def _described(folder: Path) -> str:
-    status = read_status(folder)
+def _known(folder: Path, manifest: Manifest) -> RunExists:
+    """What to say of a run on the very items: what it holds, which ways are open."""
+    name, status = folder.name, read_status(folder)
     done = status.items - status.pending
-    return f"run {folder.name} holds {done:,} of {status.items:,} answers"
-
-
-def _hint(folder: Path) -> str:
+    message = f"run {name} holds {done:,} of {status.items:,} answers"
     if is_worked_on(folder):
-        return f"it is being worked on, see `runner status {folder.name}`"
-    if read_status(folder).pending:
-        return f"`runner resume {folder.name}`; --new pays again"
-    return f"`runner export {folder.name}` writes them again; --new pays again"
+        return RunExists(message, f"it is being worked on, see `runner status {name}`")
+    new = "--new pays again" if done else "--new begins another"
+    if digest_of(manifest.config.items_path).sha256 != manifest.items_sha256:
+        again = f"`runner resume {name} --accept-changes` asks new and changed ones"
+        return RunExists(message, f"the items have changed since: {again}; {new}")
+    if status.left:
+        return RunExists(message, f"`runner resume {name}`; {new}")
+    return RunExists(message, f"`runner export {name}` writes them again; {new}")

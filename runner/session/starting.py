@@ -4,6 +4,7 @@ Floor: the run.
 """
 
 import dataclasses
+import re
 from pathlib import Path
 
 from runner.api_records import Plan, Progress
@@ -28,6 +29,8 @@ from runner.session.naming import (
 from runner.session.simulating import simulated_service
 from runner.session.survey import Survey
 from runner.supervisor.concurrency import check_descriptors, concurrency_for
+
+_MOST_NAME = 100
 
 
 def plan_run(
@@ -109,7 +112,7 @@ def _admitted(
     config: RunConfig, name: str | None, state_dir: Path, *, new: bool
 ) -> str:
     """The name the run gets; RunExists or OutputError if something is in its way."""
-    name = check_name(name or config.items_path.stem)
+    name = check_name(name or _default_name(config.items_path))
     if new:
         name = free_name(state_dir, name)
     else:
@@ -118,6 +121,12 @@ def _admitted(
     if not config.output.overwrite:
         refuse_shared_output(state_dir, config.output)
     return name
+
+
+def _default_name(items_path: Path) -> str:
+    """The items' stem, with a dash for what no run's name may hold."""
+    stem = re.sub(r"[ -]*[^\w.\- ]+[ -]*", "-", items_path.stem)
+    return stem.lstrip("-._ ")[:_MOST_NAME].rstrip("-. ") or items_path.stem
 
 
 def _placed(folder: Path, config: RunConfig, name: str, state_dir: Path) -> Path:

@@ -285,11 +285,12 @@ def _with_items(
     difference = before.difference(found.index)
     if not wishes.accept_changes and not difference.is_none:
         lines = ", ".join(str(line) for line in difference.first_lines)
+        word = "line" if len(difference.first_lines) == 1 else "lines"
         raise RunChanged(
             f"{manifest.config.items_path} changed since this run began:"
             f" {difference.unchanged:,} items unchanged, {difference.changed:,}"
             f" changed, {difference.new:,} new, {difference.removed:,} removed"
-            + (f" (lines {lines})" if lines else ""),
+            + (f" ({word} {lines})" if lines else ""),
             "go on with --accept-changes (changed and new items are asked, removed"
             " ones are left out), or put the file back",
         )

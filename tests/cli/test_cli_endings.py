@@ -360,3 +360,16 @@ def test_a_limit_of_dollars_is_said_before(stage: Stage, capfd: Captured) -> Non
     main([*START, "--max-cost", "5"])
     assert "at most $5.00" in capfd.readouterr().err
     assert Pacing(max_cost_usd=Decimal(5)) == stage.given("start")["config"].pacing
+
+
+def test_a_file_this_account_may_not_read_is_told_where_items_are_read(
+    stage: Stage, capfd: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("articles.jsonl").write_text('{"text": "a"}\n')
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    stage.raises_in = "start"
+    stage.raises = ItemFileError("articles.jsonl cannot be read", "check the file")
+    assert 2 == main(START)
+    assert "runner: articles.jsonl cannot be read: check the file\n" == (
+        capfd.readouterr().err
+    )

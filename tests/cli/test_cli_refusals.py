@@ -160,3 +160,7 @@ def test_a_dry_run_looks_for_the_key_where_it_is_said_to_be(
     refuse: Refuse, place: list[str]
 ) -> None:
     assert place[1] in refuse([*START, "--dry-run", *place])
+
+
+def test_items_from_a_pipe_are_refused_with_what_to_do_instead(refuse: Refuse) -> None:
+    assert "write them into one first" in refuse(["start", "-", *START[2:]])

@@ -176,13 +176,25 @@ def test_what_was_lost_earlier_is_not_called_paid_once() -> None:
     assert "paid twice" not in block
 
 
-def test_a_long_reason_to_stop_does_not_break_the_table_of_sessions() -> None:
+def test_a_long_reason_to_stop_does_not_break_the_table_of_sessions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
     why = "the server refuses the key: " + "long words of a provider " * 8
     session = replace(a_summary().sessions[0], stopped_because=why)
-    shown = _summed(a_summary(sessions=(session, session)))
-    rows = [line for line in shown.splitlines() if line.endswith("...")]
+    stream = _Terminal()
+    print_summary(a_summary(sessions=(session, session)), Path("/data"), stream)
+    rows = [line.rstrip() for line in stream.getvalue().splitlines()]
+    rows = [line for line in rows if line.endswith("...")]
     assert 2 == len(rows)
     assert max(map(len, rows)) <= 100
+
+
+def test_where_nobody_looks_at_a_terminal_a_reason_to_stop_is_told_in_full() -> None:
+    why = "the server refuses the key: " + "long words of a provider " * 8
+    session = replace(a_summary().sessions[0], stopped_because=why)
+    assert 2 == _summed(a_summary(sessions=(session, session))).count(why.rstrip())
 
 
 def test_a_stop_says_why_what_is_safe_and_how_to_go_on() -> None:
@@ -237,6 +249,13 @@ def test_what_was_lost_and_what_is_open_are_both_told() -> None:
 def test_a_limit_that_was_asked_for_is_a_pause() -> None:
     block = _closing(Stop(kind=StopKind.LIMIT, message="--limit 10 reached"))
     assert block.startswith("paused: --limit 10 reached\n")
+
+
+class _Terminal(io.StringIO):
+    """Somebody looks."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def _summed(summary: Summary) -> str:

@@ -42,6 +42,12 @@ def test_a_running_run_says_how_far_how_fast_how_much_and_how_long() -> None:
         assert words in shown
 
 
+def test_a_line_of_a_log_says_what_is_unknown() -> None:
+    totals = replace(TOTALS, answers_usd=Decimal(0), answered=3, unpriced=3)
+    status = a_status(totals=totals)
+    assert ", cost unknown; unpriced: 3 answers, " in status_line(status)
+
+
 def test_what_is_to_be_asked_anew_is_not_done_yet() -> None:
     """Wherever a run is shown: table, line, bar."""
     totals = replace(TOTALS, valid=9_950, invalid=30, failed=20)

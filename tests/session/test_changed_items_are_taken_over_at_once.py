@@ -120,3 +120,11 @@ def test_a_refused_change_changes_nothing(stage: Stage) -> None:
     with pytest.raises(RunChanged, match="2 items unchanged, 0 changed, 3 new"):
         stage.session()
     assert stage.manifest == before
+
+
+def test_one_line_that_changed_is_called_a_line(stage: Stage) -> None:
+    stage.start("a", "b")
+    stage.session()
+    stage.write_items("a", "c")
+    with pytest.raises(RunChanged, match=r"removed \(line 2\)"):
+        stage.session()

@@ -80,7 +80,7 @@ def test_of_fifty_starts_of_one_run_one_gets_it_and_nothing_else_is_left(
         errors
     )
     assert {error.hint for error in errors} == {
-        "`runner resume items`; --new pays again"
+        "`runner resume items`; --new begins another"
     }
     assert ["items"] == names_in(stage)
     assert stage.session().status.totals.valid == 2

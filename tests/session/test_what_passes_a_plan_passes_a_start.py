@@ -13,7 +13,13 @@ from runner.api import Run
 from runner.api_records import Plan
 from runner.checkpoint.locks import RunLock
 from runner.config import Pacing, Price, Service, TaskSpec, default_output
-from runner.errors import RunExists, RunnerError, StateTooNew, StoreError
+from runner.errors import (
+    RunExists,
+    RunnerError,
+    StateTooNew,
+    StoreError,
+    UsageError,
+)
 from runner.exit_codes import exit_code
 from runner.records import StopKind
 from runner.run_folder import MANIFEST
@@ -234,3 +240,43 @@ def test_a_plan_counts_what_the_limit_lets_the_session_ask(stage: Stage) -> None
     assert 0 < two.worst_usd < all_four.worst_usd
     assert 0 < two.input_tokens_estimate < all_four.input_tokens_estimate
     assert planned(9) == all_four
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("my items (1).jsonl", "my items-1"),
+        ("it's.jsonl", "it-s"),
+        ("_night.jsonl", "night"),
+        (f"{'x' * 120}.jsonl", "x" * 100),
+    ],
+)
+def test_a_file_whose_name_no_run_can_have_still_gives_its_run_a_name(
+    stage: Stage, file: str, name: str
+) -> None:
+    path = stage.folder / file
+    path.write_text('{"text": "a"}\n')
+    config = stage.config(items_path=path)
+    assert name == Run.start(config, state_dir=stage.state_dir).name
+    with pytest.raises(UsageError, match="cannot be the name of a run"):
+        Run.start(config, name="it's", state_dir=stage.state_dir, new=True)
+
+
+def test_a_start_on_items_that_have_grown_names_the_way_to_ask_the_new_ones(
+    stage: Stage,
+) -> None:
+    stage.start("a", "b")
+    stage.session()
+    with pytest.raises(RunExists, match=r"runner export items.*--new pays again"):
+        Run.start(stage.config(), state_dir=stage.state_dir)
+    stage.write_items("a", "b", "c")
+    with pytest.raises(RunExists, match="runner resume items --accept-changes"):
+        Run.start(stage.config(), state_dir=stage.state_dir)
+
+
+def test_where_nothing_was_answered_nothing_is_paid_again(stage: Stage) -> None:
+    stage.start("a", "b")
+    with pytest.raises(RunExists, match="holds 0 of 2 answers") as refused:
+        Run.start(stage.config(), state_dir=stage.state_dir)
+    assert "runner resume items" in str(refused.value)
+    assert "pays again" not in str(refused.value)
