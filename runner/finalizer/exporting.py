@@ -73,7 +73,8 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
     Raises:
         OutputError: A target cannot be written.
         StateDamaged: What is recorded does not belong to the items, or is altered.
-        ItemFileError: The items file changed.
+        RunChanged: The items file is not what it was.
+        ItemFileError: It cannot be read.
     """
     run = _Run(run_folder, manifest, index, reader)
     lines = _batch_lines(manifest, items, reader) if batch else None

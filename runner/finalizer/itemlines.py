@@ -21,7 +21,7 @@ class ItemLines:
         self._items_name = items_name
 
     def answered(self, row: int, outcome: Outcome, result: bytes) -> bytes:  # noqa: ARG002 - the result says it all
-        """The item with its result; raises ItemFileError if the item changed."""
+        """The item with its result; raises RunChanged if the item did."""
         return with_result(self._items.raw(row), self._key, result) + b"\n"
 
     failed = answered

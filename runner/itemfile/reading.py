@@ -9,12 +9,12 @@ import os
 from pathlib import Path
 from typing import Self
 
-from runner.errors import ItemFileError
+from runner.errors import ItemFileError, RunChanged
 from runner.itemfile.diagnosis import BadLine
 from runner.itemfile.identity import fingerprint_of, made_id, own_id
 from runner.itemfile.index import ItemIndex
 from runner.itemfile.parsing import parse
-from runner.itemfile.source import open_items
+from runner.itemfile.source import open_known_items
 from runner.itemfile.text import path_text
 from runner.records import Item, ItemRef
 
@@ -23,14 +23,14 @@ class ItemReader:
     """Items by row; safe to use from many threads at once."""
 
     def __init__(self, path: Path, index: ItemIndex, id_field: str | None) -> None:
-        """Open the file; raises ItemFileError."""
+        """Open the file; raises RunChanged where it is gone, else ItemFileError."""
         self._path = path
         self._index = index
         self._id_field = id_field
-        self._file = open_items(path)
+        self._file = open_known_items(path)
 
     def read(self, row: int) -> Item:
-        """The item in that row, from 0; raises ItemFileError when it changed."""
+        """The item in that row, from 0; raises RunChanged where it is another now."""
         ref = self._index.ref(row)
         raw = self._bytes(ref)
         try:
@@ -44,7 +44,7 @@ class ItemReader:
         return Item(ref=ref, item_id=item_id, fields=fields, raw=raw)
 
     def raw(self, row: int) -> bytes:
-        """The bytes of that row, checked; raises ItemFileError."""
+        """The bytes of that row, checked; raises RunChanged where they are others."""
         return self._bytes(self._index.ref(row))
 
     def is_unchanged(self, row: int) -> bool:
@@ -76,9 +76,9 @@ class ItemReader:
     def _bytes(self, ref: ItemRef) -> bytes:
         raw = self._read(ref)
         if fingerprint_of(raw) != ref.fingerprint:
-            raise ItemFileError(
-                f"{path_text(self._path)}:{ref.line} is not the line that the run"
-                " knows: the items file has changed",
+            raise RunChanged(
+                f"{path_text(self._path)}:{ref.line}: the items file has changed since"
+                " the run began",
                 "put it back as it was, or `runner resume --accept-changes`",
             )
         return raw

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from runner.errors import ItemFileError
+from runner.errors import ItemFileError, RunChanged
 from runner.itemfile.text import path_text
 
 BLOCK_BYTES = 1 << 20
@@ -47,8 +47,8 @@ class _Digest(Protocol):
 
 
 def digest_of(path: Path) -> FileDigest:
-    """Digest a whole file without keeping it; raises ItemFileError."""
-    with open_items(path) as file:
+    """Digest a run's whole file without keeping it; as `open_known_items` raises."""
+    with open_known_items(path) as file:
         source = HashedSource(file, path)
         block = memoryview(bytearray(BLOCK_BYTES))
         while source.readinto(block):
@@ -73,6 +73,22 @@ def open_items(path: Path) -> io.FileIO:
         os.close(descriptor)
         raise
     return io.FileIO(descriptor, "rb")
+
+
+def open_known_items(path: Path) -> io.FileIO:
+    """Open the items file of a run that is there already.
+
+    Raises RunChanged where the file is gone, ItemFileError for all else.
+    """
+    try:
+        return open_items(path)
+    except ItemFileError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        raise RunChanged(
+            f"{path_text(path)}: no such file, and the run needs its items",
+            "put the file back there as it was, then do this again",
+        ) from error
 
 
 def line_bound(file: io.FileIO, path: Path) -> int:

@@ -20,6 +20,7 @@ from runner.clock import Clock, SystemClock
 from runner.durable import blaming_the_disk
 from runner.errors import (
     ItemFileError,
+    RunChanged,
     RunnerError,
     StateError,
     StoreError,
@@ -274,8 +275,8 @@ class Worker:
 
 def _stop_of(error: RunnerError) -> Stop:
     kind = StopKind.WORKERS
-    if isinstance(error, StoreError | StateError):
-        kind = StopKind.STORE
-    elif isinstance(error, ItemFileError | TaskError):
+    if isinstance(error, ItemFileError | RunChanged | TaskError):
         kind = StopKind.ITEMS
+    elif isinstance(error, StoreError | StateError):
+        kind = StopKind.STORE
     return Stop(kind=kind, message=error.message, hint=error.hint)

@@ -8,7 +8,7 @@ from finalizer_cases import Night, lines_of, numbered, responses, result_of, sca
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.errors import ItemFileError, StateDamaged
+from runner.errors import RunChanged, StateDamaged
 from runner.finalizer.lineorder import outcomes_in_line_order
 from runner.records import JsonObject, OutcomeState
 
@@ -144,7 +144,7 @@ def test_an_items_file_changed_under_the_run_is_refused(
     night.record(0)
     night.record(1)
     night.items_path.write_bytes(b'{"id": 0}\n{"id": 2}\n')
-    with pytest.raises(ItemFileError, match=r"items\.jsonl:2"):
+    with pytest.raises(RunChanged, match=r"items\.jsonl:2"):
         night.export()
     assert not night.config.output.processed_path.exists()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from itemfile_cases import needs_proc, scanned, written
 
-from runner.errors import ItemFileError
+from runner.errors import ItemFileError, RunChanged
 from runner.itemfile import ItemIndex, ItemReader
 from runner.records import Item
 
@@ -45,13 +45,12 @@ def test_a_changed_item_is_refused_with_its_line(
 
     with ItemReader(path, index, None) as reader:
         for read in (reader.read, reader.raw):
-            with pytest.raises(ItemFileError) as raised:
+            with pytest.raises(RunChanged) as raised:
                 read(1)
 
-            assert raised.value.message == (
-                f"{path}:2 is not the line that the run knows: the items file has"
-                " changed"
-            )
+            assert (
+                f"{path}:2: the items file has changed since the run began"
+            ) == raised.value.message
 
 
 def test_items_that_did_not_change_are_still_read(tmp_path: Path) -> None:
@@ -127,5 +126,5 @@ def test_a_file_that_vanished_is_named_when_a_reader_opens_it(tmp_path: Path) ->
     index = scanned(path).index
     path.unlink()
 
-    with pytest.raises(ItemFileError, match="no such file"):
+    with pytest.raises(RunChanged, match="no such file, and the run needs its items"):
         ItemReader(path, index, None)
