@@ -16,6 +16,7 @@ from runner.config import (
     NightSeconds,
     PerMinute,
     Price,
+    RuleNames,
     Size,
     Text,
     Threads,
@@ -64,6 +65,8 @@ class Changes:
     schema_path: Path | None = None
     valid_regex: Text | None = None
     choices: Words = ()
+    dropped_rules: RuleNames = ()
+    """Rules that are no longer in force: `schema`, `valid_regex`, `choices`."""
     model: Text | None = None
     params: JsonObject = field(default_factory=dict)
     """Merged over the run's own."""
@@ -177,6 +180,8 @@ class Verified:
     attempts: int
     outcomes: int
     damage: tuple[Damage, ...]
+    is_half_judged: bool = False
+    """A rejudgement is not finished: no damage, but verdicts are those of two rules."""
 
     @property
     def is_sound(self) -> bool:

@@ -29,6 +29,7 @@ SIZE = Within("bytes", 0, 10**18)
 
 Text = Annotated[str, Filled()]
 Words = Annotated[tuple[Text, ...], Distinct()]
+RuleNames = tuple[Annotated[str, OneOf(("schema", "valid_regex", "choices"))], ...]
 PerMinute = Annotated[int, PER_MINUTE]
 Workers = Annotated[int, WORKERS]
 Threads = Annotated[int, THREADS]

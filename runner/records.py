@@ -425,6 +425,8 @@ class RunStatus:
     started_unix_s: float | None = None
     heartbeat_unix_s: float | None = None
     simulated: bool = False
+    is_half_judged: bool = False
+    """A rejudgement is not finished: verdicts are those of two rules."""
     slowest: tuple[SlowItem, ...] = ()
     anew: int = 0
     """Items with an outcome that are still to be asked anew."""

@@ -96,7 +96,8 @@ def resume(*, run: RunName = None, given: ResumeOptions) -> int:
     """Go on with a run, to the end of its file.
 
     What is not given stays as it was. How fast and how long may change freely;
-    what is asked, and of whom, only with --accept-changes.
+    what is asked, and of whom, only with --accept-changes. An empty rule, as in
+    --choices '', drops the one there was.
     """
     from runner.cli import sending  # noqa: PLC0415
 
@@ -134,7 +135,11 @@ def show(
 
 
 def rejudge(*, run: RunName = None, given: RejudgeOptions) -> int:
-    """Judge all stored answers by a new rule: no request, no cost."""
+    """Judge all stored answers by a new rule: no request, no cost.
+
+    Rules that are not given stay in force; an empty one, as in --choices '', is
+    dropped. Interrupted, it is finished by the same without options.
+    """
     from runner.cli import writing  # noqa: PLC0415
 
     return writing.rejudge(run, given)

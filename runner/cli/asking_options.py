@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from runner.cli.declaring import flag, option, path, repeated
-from runner.cli.values import one_of, text_of
+from runner.cli.values import one_of, rule_of, text_of
 from runner.config import Service
 from runner.errors import UsageError
 from runner.records import PATHS
@@ -87,8 +87,13 @@ class WhatIsValid:
     heading: ClassVar[str] = "What is valid"
 
     schema_path: Annotated[
-        Path | None,
-        path("--schema", "JSON schema; asked for, and checked", "F.json"),
+        str | None,
+        option(
+            "--schema",
+            "F.json",
+            "JSON schema; asked for, and checked",
+            rule_of("--schema"),
+        ),
     ] = None
     valid_regex: Annotated[
         str | None,
@@ -96,7 +101,7 @@ class WhatIsValid:
             "--valid-regex",
             "RE",
             "must be found in the answer",
-            text_of("--valid-regex"),
+            rule_of("--valid-regex"),
         ),
     ] = None
     choices: Annotated[
@@ -105,7 +110,7 @@ class WhatIsValid:
             "--choices",
             "A,B,C",
             "the answer must be one of these words",
-            text_of("--choices"),
+            rule_of("--choices"),
         ),
     ] = None
     reask_truncated: Annotated[

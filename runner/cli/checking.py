@@ -69,6 +69,8 @@ def _words(found: Verified) -> str:
         f"{display.count(found.attempts, 'request')},"
         f" {display.count(found.outcomes, 'outcome')} read"
     )
+    if found.is_half_judged:
+        read += "; a rejudgement is not finished, `runner rejudge` finishes it"
     if found.is_sound:
         return f"run {printable(found.run)} is sound: {read}"
     lines = [_line(each) for each in found.damage]

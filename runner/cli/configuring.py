@@ -27,10 +27,16 @@ from runner.pricing import parse_price
 from runner.records import Endpoint
 
 BASE_URL_VARIABLE = "OPENAI_BASE_URL"
+_DROPPABLE = {
+    "schema_path": "--schema",
+    "valid_regex": "--valid-regex",
+    "choices": "--choices",
+}
 
 
 def config_of(items_path: Path, given: StartOptions) -> RunConfig:
     """What `runner start` was told; UsageError for what does not go together."""
+    _check_rules_filled(given.valid)
     return RunConfig(
         items_path=items_path,
         **_given(given.which),
@@ -105,10 +111,24 @@ def _check_one_question(ask: WhatToAsk) -> None:
         )
 
 
+def _check_rules_filled(valid: WhatIsValid) -> None:
+    """An empty rule drops one: a run that begins has none to drop."""
+    for field, option in _DROPPABLE.items():
+        if getattr(valid, field) == "":
+            raise UsageError(f"{option} is empty", "leave it out, or say the rule")
+
+
 def _rules(valid: WhatIsValid) -> dict[str, Any]:
     told = _given(valid)
-    if valid.choices is not None:
-        told["choices"] = choices("--choices", valid.choices)
+    dropped = [field for field in _DROPPABLE if told.get(field) == ""]
+    for field in dropped:
+        del told[field]
+    if "schema_path" in told:
+        told["schema_path"] = Path(told["schema_path"])
+    if "choices" in told:
+        told["choices"] = choices("--choices", told["choices"])
+    if dropped:
+        told["dropped_rules"] = tuple(f.removesuffix("_path") for f in dropped)
     return told
 
 

@@ -35,6 +35,7 @@ from runner.keys import NO_KEY_NEEDED, check_apart
 from runner.pricing import PriceBook
 from runner.records import RunState, RunStatus
 from runner.session.changes import changed_config
+from runner.task import rules_in_force
 
 Opening = Callable[[RunStatus], str]
 """What the session is going to do, said from its first status."""
@@ -178,6 +179,7 @@ def _opening(
             config=config,
             status=status,
             again=again,
+            rules=rules_in_force(config.task),
             proxy=proxy_of(config.service.base_url),
             price_source=prices,
             watch_command=command_line("status", status.run, state_dir, "--watch"),

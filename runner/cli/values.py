@@ -129,6 +129,12 @@ def file_of(option: str) -> Callable[[str], str]:
     return read
 
 
+def rule_of(option: str) -> Callable[[str], str]:
+    """A reader of a rule; the empty text stands for none."""
+    read = text_of(option)
+    return lambda text: read(text) if text else ""
+
+
 def choices(option: str, text: str) -> tuple[str, ...]:
     """`a,b,c` as its words."""
     words = tuple(word.strip() for word in text.split(","))

@@ -16,6 +16,7 @@ from runner.clock import Clock, SystemClock
 from runner.exit_codes import ALL_VALID, INTERRUPTED
 from runner.printable import printable
 from runner.records import RunState
+from runner.task import rules_in_force
 
 _LOOK_S = 0.2
 _TELL_S = 10.0
@@ -51,6 +52,7 @@ def rejudge(name: str | None, given: RejudgeOptions) -> int:
         return INTERRUPTED
     _tell(
         f"{_rejudged_words(judged)}\n"
+        f"  by the rules     {display.rules_words(rules_in_force(run.config.task))}\n"
         f"  write the files  {command_line('export', run.name, state_dir)}"
     )
     if run.status().totals.invalid:

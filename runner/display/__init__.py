@@ -8,6 +8,7 @@ from runner.display.announcing import (
     Announcement,
     announced,
     planned,
+    rules_words,
     unresolved_words,
     worst_words,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "print_status",
     "print_story",
     "print_summary",
+    "rules_words",
     "unresolved_words",
     "watch",
     "worst_words",

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from runner.api_records import Plan, Unresolved
 from runner.config import Pacing, RunConfig, TaskSpec
-from runner.display.wording import count, duration, usd
+from runner.display.wording import count, duration, shortened, usd
 from runner.printable import printable, printable_lines
 from runner.records import JsonObject, RunStatus
 
 _MOST_IDS = 3
+_MOST_OF_RULES = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +26,14 @@ class Announcement:
     """Items that have an outcome and are asked anew all the same."""
     proxy: str | None = None
     """Without its password; None: straight to the server."""
+    rules: tuple[str, ...] = ()
+    """Those of the user's that judge; empty: only the default one does."""
     price_source: str | None = None
     watch_command: str = ""
 
 
 def announced(what: Announcement) -> str:
-    """Three to five lines: what, whom, how fast, where to."""
+    """Four to six lines: what, whom, how fast, where to."""
     config, status = what.config, what.status
     items = printable(config.items_path)
     to_go = status.pending + what.again
@@ -43,6 +46,7 @@ def announced(what: Announcement) -> str:
     lines = [
         first,
         f"  asks    {_whom(what)}",
+        *([f"  rules   {rules_words(what.rules)}"] if what.rules else []),
         f"  limits  {_limits(config.pacing)}",
         *([f"  prices  {what.price_source}"] if what.price_source else []),
         f"  writes  {_outputs(config)}",
@@ -103,6 +107,12 @@ def unresolved_words(unresolved: Unresolved) -> str:
         f" (at most {usd(unresolved.worst_usd, is_bound=True)};"
         f" items {', '.join(ids)}{more}): they are asked again"
     )
+
+
+def rules_words(rules: tuple[str, ...]) -> str:
+    """`choices yes|no, is_response_valid of task.py`, in one line."""
+    words = printable(", ".join(rules)) or "none but the default"
+    return shortened(words, _MOST_OF_RULES)
 
 
 def _whom(what: Announcement) -> str:

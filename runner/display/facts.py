@@ -47,6 +47,7 @@ def facts_of(status: RunStatus, *, now_unix_s: float | None = None) -> list[Fact
         Fact("run", name),
         state_fact(status),
         Fact("items", f"{items_words(status)}, {left_words(status)}"),
+        *_verdicts(status),
         Fact("requests", requests_words(status.totals)),
         *_unresolved(status),
         Fact("tokens", tokens_words(status.totals)),
@@ -169,6 +170,15 @@ def left_fact(status: RunStatus) -> Fact:
         return Fact("waiting", f"for {answers} under way", "careful")
     eta = "not known yet" if status.eta_s is None else duration(status.eta_s)
     return Fact("ETA", eta)
+
+
+def _verdicts(status: RunStatus) -> Iterator[Fact]:
+    if status.is_half_judged:
+        words = (
+            "some are still those of the rule before: `runner rejudge` finishes that,"
+            " and sends nothing"
+        )
+        yield Fact("verdicts", words, "careful")
 
 
 def _unresolved(status: RunStatus) -> Iterator[Fact]:

@@ -36,7 +36,7 @@ def changed_config(config: RunConfig, changes: Changes | None) -> RunConfig:
     return dataclasses.replace(
         config,
         pacing=dataclasses.replace(config.pacing, **pacing),
-        task=_changed_task(config.task, told),
+        task=_changed_task(_without_rules(config.task, told), told),
         service=_changed_service(config.service, told),
     )
 
@@ -77,6 +77,18 @@ def _told(changes: Changes) -> dict[str, Any]:
         for name, value in values.items()
         if value is not None and value not in ((), {})
     }
+
+
+def _without_rules(task: TaskSpec, told: dict[str, Any]) -> TaskSpec:
+    """The task without the rules that were dropped."""
+    dropped = told.get("dropped_rules", ())
+    if "schema" in dropped:
+        task = dataclasses.replace(task, schema=None, schema_path=None)
+    if "valid_regex" in dropped:
+        task = dataclasses.replace(task, valid_regex=None)
+    if "choices" in dropped:
+        task = dataclasses.replace(task, choices=())
+    return task
 
 
 def _changed_task(task: TaskSpec, told: dict[str, Any]) -> TaskSpec:

@@ -73,6 +73,7 @@ class _Inspection:
             attempts=self._attempts,
             outcomes=self._outcomes,
             damage=self._findings.damage(),
+            is_half_judged=self._manifest.is_half_judged,
         )
 
     def _check_index(self) -> None:

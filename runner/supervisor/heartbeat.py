@@ -95,6 +95,7 @@ def read_status(run_folder: Path) -> RunStatus:
         started_unix_s=beat.get("started_unix_s"),
         heartbeat_unix_s=beat.get("heartbeat_unix_s"),
         simulated=manifest.config.service.simulated,
+        is_half_judged=manifest.is_half_judged,
         slowest=_slowest(beat) if is_alive else (),
         anew=anew,
     )

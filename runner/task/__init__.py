@@ -9,6 +9,7 @@
     rules      the user's, about answers   defaultverdict  before any of them
     schema     JSON to a schema            strictness  would a server take that one
     patterns   expressions with a limit    plainjson   is this plain JSON
+    inforce    which rules there are
 
 Must not know how a request is sent, paced, paid for or stored.
 
@@ -17,6 +18,7 @@ code is only ever run from here (taskfile, usercode).
 """
 
 from runner.task.identity import identity, identity_digest
+from runner.task.inforce import rules_in_force
 from runner.task.loading import load_task
 from runner.task.patience import Patience
 from runner.task.protocol import Task
@@ -30,4 +32,5 @@ __all__ = [
     "load_task",
     "read_prompt",
     "read_schema",
+    "rules_in_force",
 ]

@@ -30,6 +30,11 @@ class Stage:
             count=0, worst_usd=Decimal(0), first_items=()
         )
     )
+    rejudged: Rejudged = field(
+        default_factory=lambda: Rejudged(
+            judged=12, changed_to_valid=3, changed_to_invalid=1, another_answer=42
+        )
+    )
     raises: BaseException | None = None
     raises_in: str = "work"
     is_running: bool = False
@@ -115,11 +120,9 @@ class PlayedRun:
         return a_summary()
 
     def rejudge(self, changes: Any, **given: Any) -> Rejudged:
-        """Fixed numbers."""
+        """As was set."""
         self.stage.tell("rejudge", changes=changes, **given)
-        return Rejudged(
-            judged=12, changed_to_valid=3, changed_to_invalid=1, another_answer=42
-        )
+        return self.stage.rejudged
 
     def stop(self) -> bool:
         """Whether something ran."""

@@ -17,7 +17,7 @@ from runner.cli import main
 from runner.cli.app import app
 from runner.cli.grouping import GroupedCommand
 from runner.config import Pacing, Price, Service
-from runner.records import Endpoint, RunState, Totals
+from runner.records import Endpoint, RunState
 
 START = ["start", "articles.jsonl", "--prompt", "{{text}}", "--model", "gpt-x"]
 _PRICE = Price(
@@ -248,26 +248,6 @@ def test_export_rejudge_and_show_tell_what_they_were_told(
     assert 0 == main(["show", "line:1"])
     assert b"\x1b" not in capfdbinary.readouterr().out
     assert 2 == main(["show", "articles", "a-1", "--attempt", "3"])
-
-
-@pytest.mark.parametrize("invalid", [0, 1])
-def test_asking_invalid_ones_again_is_offered_where_there_are_some(
-    stage: Stage, capfd: pytest.CaptureFixture[str], invalid: int
-) -> None:
-    stage.statuses = [a_status(totals=Totals(valid=4, invalid=invalid))]
-    assert 0 == main(["rejudge", "--choices", "a,b"])
-    assert bool(invalid) == ("--retry-invalid" in capfd.readouterr().out)
-
-
-def test_a_rejudgement_that_is_interrupted_says_how_to_do_the_rest(
-    stage: Stage, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: object, **_given: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("runner.api.Run.rejudge", interrupted)
-    assert 130 == main(["rejudge", "--choices", "a,b"])
-    assert "the same command does all of it" in capfd.readouterr().err
 
 
 def test_stop_waits_until_the_run_has_drained(

@@ -77,6 +77,14 @@ def test_an_unknown_price_is_unknown_and_never_nothing() -> None:
     assert "unknown; unpriced: 4,900 answers" == _facts(a_status(totals=totals))["cost"]
 
 
+def test_half_a_rejudgement_is_said_with_what_finishes_it() -> None:
+    assert (
+        "some are still those of the rule before: `runner rejudge` finishes that, and"
+        " sends nothing"
+    ) == _facts(a_status(is_half_judged=True))["verdicts"]
+    assert "verdicts" not in _facts(a_status())
+
+
 def test_some_unknown_prices_leave_the_bound_unknown() -> None:
     totals = replace(TOTALS, unpriced=3)
     assert (

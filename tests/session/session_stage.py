@@ -147,7 +147,7 @@ class _Worker:
     def answered(
         self, row: int, attempt: Attempt, history: History, state: OutcomeState
     ) -> Said:
-        body = _body(f"row {row}, attempt {attempt.attempt}")
+        body = _body(_response(row, attempt.attempt))
         reply = Reply(
             status=200, headers={}, body=body, latency_s=0.1, request_id=None,
             failure=None,
@@ -179,7 +179,9 @@ class _Worker:
             requests=history.requests + 1,
             finished_unix_s=1.0,
         )
-        result = json.dumps({"valid": state is OutcomeState.VALID}).encode("ascii")
+        response = _response(attempt.item_id, attempt.attempt)
+        is_valid = state is OutcomeState.VALID
+        result = json.dumps({"response": response, "valid": is_valid}).encode("ascii")
         self.shard.record(outcome, result, old, lambda _: landed.set())
         landed.wait()
 
@@ -315,6 +317,10 @@ class Stage:
 def valid_but(*rows: int, state: OutcomeState) -> Callable[[int], OutcomeState]:
     """These rows come to that state, all others are valid."""
     return lambda row: state if row in rows else OutcomeState.VALID
+
+
+def _response(row: object, attempt: int) -> str:
+    return f"row {row}, attempt {attempt}"
 
 
 def _body(text: str) -> bytes:

@@ -8,6 +8,7 @@ from session_stage import KEY, Killed, Script, Stage, valid_but
 
 from runner.api import Run
 from runner.api_records import Changes
+from runner.cli import main
 from runner.config import TaskSpec
 from runner.durable import with_checksum, without_checksum, write_json
 from runner.errors import HalfJudged, RunChanged, TaskError
@@ -82,6 +83,31 @@ def test_a_mixture_of_two_rules_is_neither_exported_nor_paid_for(half: Stage) ->
         assert refused.value.hint == "`runner rejudge items` finishes it, free"
         assert "\n" not in str(refused.value)
     assert len(half.engines) == 1
+
+
+def test_status_and_verify_tell_of_it_and_find_no_damage(
+    half: Stage, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def told() -> tuple[bool, bool]:
+        found = half.run.verify()
+        assert found.is_sound
+        return half.run.status().is_half_judged, found.is_half_judged
+
+    assert told() == (True, True)
+    assert main(["verify", "items", "--state-dir", str(half.state_dir)]) == 0
+    assert "a rejudgement is not finished" in capfd.readouterr().out
+    half.run.rejudge()
+    assert told() == (False, False)
+
+
+def test_a_rule_that_is_dropped_judges_no_more(stage: Stage) -> None:
+    stage.start("a", "b", "c")
+    stage.session()
+    assert stage.run.rejudge(NOT_THE_LAST).changed_to_invalid == 1
+    dropped = Changes(dropped_rules=("valid_regex", "choices", "schema"))
+    assert stage.run.rejudge(dropped).changed_to_valid == 1
+    assert stage.run.rejudge().judged == 3
+    assert stage.states() == [OutcomeState.VALID] * 3
 
 
 def test_rejudge_without_a_rule_finishes_what_was_interrupted(half: Stage) -> None:
