@@ -489,4 +489,5 @@ class RunStatus:
             "started_unix_s": self.started_unix_s,
             "heartbeat_unix_s": self.heartbeat_unix_s,
             "simulated": self.simulated,
+            "half_judged": self.is_half_judged,
         }

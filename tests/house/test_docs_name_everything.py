@@ -21,7 +21,14 @@ from runner import exit_codes
 from runner.api import run
 from runner.cli.app import app
 from runner.errors import StateError, StoreError, UsageError
-from runner.records import FailureKind, OutcomeState, StopKind
+from runner.records import (
+    FailureKind,
+    OutcomeState,
+    RunState,
+    RunStatus,
+    StopKind,
+    Totals,
+)
 
 ALL_TEXT = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
 WAITS = (
@@ -201,3 +208,35 @@ def anchors(text: str) -> set[str]:
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
         for heading in headings
     }
+
+
+def test_every_key_of_the_status_for_programs_is_in_its_table_and_no_other() -> None:
+    status = RunStatus(
+        run="r",
+        state=RunState.NEW,
+        stopped_because=None,
+        items=0,
+        totals=Totals(),
+        unresolved=0,
+        in_flight=0,
+        requests_per_minute=None,
+        tokens_per_minute=None,
+    ).to_json()
+    keys = {
+        f"{top}.{key}" if key else top
+        for top, value in status.items()
+        for key in (value if isinstance(value, dict) else [""])
+    }
+
+    assert set(_keys_of_the_table()) == keys
+
+
+def _keys_of_the_table() -> Iterator[str]:
+    """`.valid` after `items.total` stands for `items.valid`."""
+    text = page("docs/operating.md")
+    table = text[text.index("| keys | |") :].partition("\n\n")[0]
+    for row in table.splitlines()[2:]:
+        top = ""
+        for key in re.findall("`([^`]+)`", row.split("|")[1]):
+            top = top if key.startswith(".") else key.partition(".")[0]
+            yield top + key if key.startswith(".") else key
