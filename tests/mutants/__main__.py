@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from mutants.catalogue import MUTANTS, Mutant
@@ -97,23 +98,29 @@ def _run(
 ) -> "subprocess.CompletedProcess[str] | None":
     folder = place / "tests" if "nights" in words else place
     command = [sys.executable, *words]
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        # Before the installed project, in spawned workers as well.
-        env={**os.environ, "PYTHONPATH": f"{place}{os.pathsep}{place / 'tests'}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    # Into a file: a child that outlives its test would keep a pipe open for ever.
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as said,
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            # Before the installed project, in spawned workers as well.
+            env={**os.environ, "PYTHONPATH": f"{place}{os.pathsep}{place / 'tests'}"},
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process,
+    ):
         try:
-            said, _ = process.communicate(timeout=limit_s)
+            process.wait(timeout=limit_s)
         except subprocess.TimeoutExpired:
-            # With its children: one night that never ends fills the memory.
-            os.killpg(process.pid, signal.SIGKILL)
             return None
-    return subprocess.CompletedProcess(command, process.returncode, said)
+        finally:
+            # With its children: one night that never ends fills the memory.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        said.seek(0)
+        return subprocess.CompletedProcess(command, process.returncode, said.read())
 
 
 def _first_words(output: str) -> str:
