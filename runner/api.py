@@ -41,7 +41,7 @@ from runner.engines.spawned import leave_if_importing_main
 from runner.errors import RunnerError
 from runner.fitting import at_the_door, unknown_names
 from runner.keys import resolve_key
-from runner.records import RunState, RunStatus
+from runner.run_status import RunState, RunStatus
 from runner.session.backing_up import back_up
 from runner.session.changes import changed_config
 from runner.session.exporting import export_run

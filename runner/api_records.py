@@ -25,14 +25,8 @@ from runner.config import (
     Words,
     Workers,
 )
-from runner.records import (
-    Endpoint,
-    JsonObject,
-    JsonScalar,
-    OutcomeState,
-    RunStatus,
-    Stop,
-)
+from runner.records import Endpoint, JsonObject, JsonScalar, OutcomeState
+from runner.run_status import RunStatus, Stop
 from runner.summary import Summary
 
 Progress = Callable[[str, int, int], None]

@@ -8,7 +8,7 @@ Floor: words. Pure. Knows api_records and records.
 """
 
 from runner.api_records import Finish
-from runner.records import RunState, RunStatus, StopKind
+from runner.run_status import RunState, RunStatus, StopKind
 
 ALL_VALID = 0
 BUG = 1

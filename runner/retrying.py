@@ -17,14 +17,8 @@ import tenacity
 
 from runner.clock import Clock
 from runner.config import Pacing
-from runner.records import (
-    Failure,
-    FailureKind,
-    OutcomeState,
-    Stop,
-    StopKind,
-    Verdict,
-)
+from runner.records import Failure, FailureKind, OutcomeState, Verdict
+from runner.run_status import Stop, StopKind
 
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MOST_S = 60.0

@@ -9,7 +9,8 @@ Floor: words. Knows records.
 from dataclasses import dataclass
 from decimal import Decimal
 
-from runner.records import JsonObject, RunState, Totals
+from runner.records import JsonObject, Totals
+from runner.run_status import RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

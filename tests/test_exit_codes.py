@@ -6,7 +6,8 @@ import pytest
 
 from runner.api_records import Finish
 from runner.exit_codes import exit_code
-from runner.records import RunState, RunStatus, Stop, StopKind, Totals
+from runner.records import Totals
+from runner.run_status import RunState, RunStatus, Stop, StopKind
 
 _DONE = Totals(valid=10)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.config import Pacing
-from runner.records import Failure, FailureKind, OutcomeState, StopKind, Verdict
+from runner.records import Failure, FailureKind, OutcomeState, Verdict
 from runner.retrying import (
     PENDING,
     SCOPES,
@@ -19,6 +19,7 @@ from runner.retrying import (
     decide_on_failure,
     decide_on_verdict,
 )
+from runner.run_status import StopKind
 
 
 @given(st.integers(0, 10**6))

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from runner.records import RunState, Totals
+from runner.records import Totals
+from runner.run_status import RunState
 from runner.summary import Summary, WrittenFile
 
 FILE = WrittenFile(name="f", lines=0, size_bytes=0, sha256="")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from runner.clock import SystemClock
 from runner.exit_codes import ALL_VALID
-from runner.records import RunState, RunStatus
+from runner.run_status import RunState, RunStatus
 from runner.session.naming import find_run
 from runner.supervisor.heartbeat import read_status
 

@@ -33,7 +33,7 @@ from runner.errors import UsageError
 from runner.exit_codes import ALL_VALID, INTERRUPTED, USAGE, exit_code
 from runner.keys import NO_KEY_NEEDED, check_apart
 from runner.pricing import PriceBook
-from runner.records import RunState, RunStatus
+from runner.run_status import RunState, RunStatus
 from runner.session.changes import changed_config
 from runner.task import rules_in_force
 

@@ -15,7 +15,7 @@ from runner.cli.configuring import rules_of
 from runner.clock import Clock, SystemClock
 from runner.exit_codes import ALL_VALID, INTERRUPTED
 from runner.printable import printable
-from runner.records import RunState
+from runner.run_status import RunState
 from runner.task import rules_in_force
 
 _LOOK_S = 0.2

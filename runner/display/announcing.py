@@ -10,7 +10,8 @@ from runner.api_records import Plan, Unresolved
 from runner.config import Pacing, RunConfig, TaskSpec
 from runner.display.wording import count, duration, shortened, usd
 from runner.printable import printable, printable_lines
-from runner.records import JsonObject, RunStatus
+from runner.records import JsonObject
+from runner.run_status import RunStatus
 
 _MOST_IDS = 3
 _MOST_OF_RULES = 200

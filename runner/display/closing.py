@@ -9,7 +9,7 @@ from runner.api_records import Finish
 from runner.display.facts import items_words, left_words, stopped_words
 from runner.display.wording import count, usd
 from runner.printable import printable
-from runner.records import RunStatus, StopKind
+from runner.run_status import RunStatus, StopKind
 
 
 def closing_text(

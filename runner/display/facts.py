@@ -18,7 +18,7 @@ from runner.display.wording import (
     usd,
 )
 from runner.printable import printable
-from runner.records import Pace, RunState, RunStatus, SlowItem
+from runner.run_status import Pace, RunState, RunStatus, SlowItem
 
 AT_WORK = (RunState.RUNNING, RunState.DRAINING)
 """States in which a process works on the run."""

@@ -23,7 +23,7 @@ from runner.display.facts import (
 )
 from runner.display.wording import count, time_of_day
 from runner.printable import printable
-from runner.records import RunState, RunStatus
+from runner.run_status import RunState, RunStatus
 
 EVERY_S = 30.0
 _LEAST_S = 5.0

@@ -31,7 +31,7 @@ from runner.display.facts import (
 from runner.display.painting import console_on, fact_table
 from runner.display.wording import count, percent
 from runner.printable import printable
-from runner.records import RunState, RunStatus
+from runner.run_status import RunState, RunStatus
 
 _BAR_COLUMNS = 30
 _NAME_COLUMNS = 20

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.display.facts import Fact, facts_of
-from runner.records import RunStatus
+from runner.run_status import RunStatus
 
 _TONES = {"good": "green", "careful": "yellow", "bad": "bold red", "": ""}
 _LABEL_COLUMNS = 9

@@ -16,7 +16,7 @@ from runner.display.lines import LinePainter
 from runner.display.live import LivePainter
 from runner.display.outlet import outlet
 from runner.display.painting import is_live
-from runner.records import RunStatus
+from runner.run_status import RunStatus
 
 _LAST_PAINT_S = 2.0
 """How long the end waits for a terminal that takes nothing."""

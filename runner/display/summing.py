@@ -16,7 +16,7 @@ from runner.display.facts import Fact
 from runner.display.painting import fact_table, is_live, print_on
 from runner.display.wording import UNKNOWN, count, duration, moment, shortened, usd
 from runner.printable import printable
-from runner.records import RunState
+from runner.run_status import RunState
 from runner.summary import SessionSummary, Summary, WrittenFile
 
 _ENDED_COLUMNS = 28

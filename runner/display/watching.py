@@ -12,7 +12,7 @@ from runner.display.facts import AT_WORK
 from runner.display.lines import LinePainter
 from runner.display.live import LivePainter
 from runner.display.painting import is_live, print_status
-from runner.records import RunStatus
+from runner.run_status import RunStatus
 
 EVERY_S = 1.0
 

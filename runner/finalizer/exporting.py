@@ -25,7 +25,8 @@ from runner.finalizer.lineorder import outcomes_in_line_order
 from runner.finalizer.sessions import session_summaries
 from runner.finalizer.targets import full_paths
 from runner.itemfile import ItemIndex, ItemReader, RejectedLine, read_rejected
-from runner.records import JsonObject, OutcomeState, RunState
+from runner.records import JsonObject, OutcomeState
+from runner.run_status import RunState
 from runner.summary import Summary, WrittenFile
 
 _TOLD_EVERY_ROWS = 4_096

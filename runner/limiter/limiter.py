@@ -20,7 +20,7 @@ from runner.limiter import bursts, settling, words
 from runner.limiter.admission import Asked, Blocked, admit, pay_again
 from runner.limiter.budget import pico_usd
 from runner.limiter.gate import Gate
-from runner.limiter.headers import read_meters, retry_after_s
+from runner.limiter.headers import read_meters
 from runner.limiter.keystate import KeyState
 from runner.limiter.pair import CellPair
 from runner.limiter.permits import (
@@ -33,7 +33,8 @@ from runner.limiter.permits import (
 )
 from runner.limiter.runstate import RunState
 from runner.limiter.window import SECOND_NS
-from runner.records import Failure, FailureKind, Pace, Usage
+from runner.records import Failure, Usage
+from runner.run_status import Pace
 
 STALE_AFTER_S = 1.0
 _FREE_AGE_S = 0.15
@@ -213,7 +214,7 @@ class Limiter:
             that opens within 30 s takes it back, see `forgiven`.
         """
         ended = self._ended(permit)
-        said = self._said(failure, headers)
+        said = settling.said_with(failure, headers, self._clock.unix_s())
         counted: list[bool] = []
 
         def settle(key: KeyState, run: RunState, now_ns: int) -> None:
@@ -368,15 +369,6 @@ class Limiter:
     def _ended(self, permit: Permit) -> settling.Ended:
         draw = random.random()  # noqa: S311 - spreads waits, no secret
         return settling.Ended(permit=permit, slot=self._slot, draw=draw)
-
-    def _said(self, failure: Failure, headers: Mapping[str, str]) -> settling.Said:
-        asked_s = failure.retry_after_s
-        if asked_s is None:
-            asked_s = retry_after_s(headers, self._clock.unix_s(), failure.message)
-        message = failure.message if failure.kind is FailureKind.THROTTLED else ""
-        return settling.Said(
-            meters=read_meters(headers, message), retry_after_s=asked_s
-        )
 
     def _settle(self, settle: _States, stop: threading.Event) -> None:
         """Settle now, or at the next chance when a cell is stuck.

@@ -6,13 +6,19 @@ breaker and the pause told.
 Floor: pure decisions over the two states. Knows neither cells nor threads.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 from runner.limiter import bursts
 from runner.limiter.breaker import Failed
 from runner.limiter.budget import pico_usd
-from runner.limiter.headers import Meters, exhausted_reset_s
+from runner.limiter.headers import (
+    Meters,
+    exhausted_reset_s,
+    read_meters,
+    retry_after_s,
+)
 from runner.limiter.keystate import KeyState
 from runner.limiter.learning import Learned, learn
 from runner.limiter.permits import Permit
@@ -47,6 +53,15 @@ class Said:
 
     meters: Meters
     retry_after_s: float | None = None
+
+
+def said_with(failure: Failure, headers: Mapping[str, str], now_unix_s: float) -> Said:
+    """What a failure said of speed: in its headers, or in its words."""
+    asked_s = failure.retry_after_s
+    if asked_s is None:
+        asked_s = retry_after_s(headers, now_unix_s, failure.message)
+    message = failure.message if failure.kind is FailureKind.THROTTLED else ""
+    return Said(meters=read_meters(headers, message), retry_after_s=asked_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

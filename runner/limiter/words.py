@@ -8,7 +8,7 @@ from runner.limiter.keystate import KeyState
 from runner.limiter.pacing import Bucket, Spacing
 from runner.limiter.runstate import RunState
 from runner.limiter.window import SECOND_NS
-from runner.records import Pace
+from runner.run_status import Pace
 
 _RECENT_NS = 6 * SECOND_NS
 """Longer than dollars are waited for without being told again; see `admission`."""

@@ -23,8 +23,8 @@ from runner.errors import (
 )
 from runner.finalizer import full_paths
 from runner.itemfile import digest_of
-from runner.records import RunState
 from runner.run_folder import MANIFEST, folder_of
+from runner.run_status import RunState
 from runner.supervisor.heartbeat import read_status
 
 _UNREADABLE = (StateDamaged, StateTooNew, PermissionError)

@@ -20,8 +20,9 @@ from runner.durable import blaming_the_disk
 from runner.errors import RunChanged, StoreError
 from runner.finalizer import check_targets
 from runner.itemfile import ItemIndex, digest_of
-from runner.records import OutcomeState, RunState, RunStatus, Stop, StopKind
+from runner.records import OutcomeState
 from runner.run_folder import LOG
+from runner.run_status import RunState, RunStatus, Stop, StopKind
 from runner.session.changes import changed_config, check_unchanged, identity_of
 from runner.session.exporting import export_run, files_of_ours
 from runner.session.simulating import server_for

@@ -11,7 +11,7 @@ Floor: the run. Pure.
 import collections
 import re
 
-from runner.records import Stop, StopKind
+from runner.run_status import Stop, StopKind
 
 FIRST_ANSWERS = 50
 RAISES_IN_A_ROW = 20

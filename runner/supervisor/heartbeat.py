@@ -18,8 +18,9 @@ from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import PUT_BACK, RunReader
 from runner.durable import is_unaltered, with_checksum
 from runner.errors import StateDamaged
-from runner.records import JsonObject, Pace, RunState, RunStatus, SlowItem, Totals
+from runner.records import JsonObject, Totals
 from runner.run_folder import HEARTBEAT, LOST
+from runner.run_status import Pace, RunState, RunStatus, SlowItem
 
 _BLOCK_BYTES = 4096
 """What even the shortest file takes of a disk; a heartbeat is about 1,500 bytes."""

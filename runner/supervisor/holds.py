@@ -7,7 +7,7 @@ Floor: the run. Knows a status and the log.
 
 import logging
 
-from runner.records import Pace
+from runner.run_status import Pace
 
 _log = logging.getLogger("runner.supervisor")
 _WORTH_TELLING_S = 5.0

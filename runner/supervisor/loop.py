@@ -15,17 +15,9 @@ from collections.abc import Callable
 from runner.clock import Clock
 from runner.errors import RunnerError
 from runner.protocols import Died, Engine, Said, WorkerSettings
-from runner.records import (
-    JsonObject,
-    Pace,
-    RunState,
-    RunStatus,
-    SlowItem,
-    Stop,
-    StopKind,
-    Totals,
-)
+from runner.records import JsonObject, Totals
 from runner.run_folder import SUPERVISOR_SLOT
+from runner.run_status import Pace, RunState, RunStatus, SlowItem, Stop, StopKind
 from runner.supervisor.backlog import Backlog
 from runner.supervisor.guards import Guards
 from runner.supervisor.handout import Handout

@@ -27,8 +27,9 @@ from runner.limiter import (
     begin_session,
     key_cell_path,
 )
-from runner.records import JsonObject, OutcomeState, Stop, Totals
+from runner.records import JsonObject, OutcomeState, Totals
 from runner.run_folder import SUPERVISOR_SLOT
+from runner.run_status import Stop
 from runner.supervisor.backlog import Backlog
 from runner.supervisor.concurrency import Concurrency, concurrency_for
 from runner.supervisor.heartbeat import check_last_sign

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from runner.clock import Clock
-from runner.records import StopKind
+from runner.run_status import StopKind
 
 _DRAIN = {
     signal.SIGINT: StopKind.INTERRUPTED,

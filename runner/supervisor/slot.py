@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from runner.itemfile import ItemIndex
-from runner.records import SlowItem, Totals
+from runner.records import Totals
+from runner.run_status import SlowItem
 
 _SLOWEST_SHOWN = 3
 _AHEAD_S = 0.3

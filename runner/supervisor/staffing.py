@@ -9,7 +9,8 @@ Floor: the run. Knows slots; starts and sends nothing itself.
 import math
 from collections.abc import Sequence
 
-from runner.records import JsonObject, Pace, Totals
+from runner.records import JsonObject, Totals
+from runner.run_status import Pace
 from runner.supervisor.concurrency import Concurrency
 from runner.supervisor.governor import Governor, Seen
 from runner.supervisor.slot import Slot

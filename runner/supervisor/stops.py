@@ -6,7 +6,8 @@ Floor: the run.
 import shutil
 from pathlib import Path
 
-from runner.records import JsonObject, Stop, StopKind
+from runner.records import JsonObject
+from runner.run_status import Stop, StopKind
 from runner.supervisor.stop_request import take_stop_request
 
 _MOST_KEPT_FREE_BYTES = 1 << 30

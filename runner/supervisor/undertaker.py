@@ -18,7 +18,8 @@ from runner.clock import Clock
 from runner.errors import StoreError
 from runner.limiter import rebuild_slot
 from runner.protocols import Died
-from runner.records import OutcomeState, Stop, StopKind
+from runner.records import OutcomeState
+from runner.run_status import Stop, StopKind
 from runner.supervisor.blame import Blame
 from runner.supervisor.opened import OpenRun
 from runner.supervisor.slot import Slot

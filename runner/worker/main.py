@@ -27,7 +27,8 @@ from runner.errors import (
     TaskError,
 )
 from runner.protocols import Channel, WorkerSettings
-from runner.records import JsonObject, Stop, StopKind
+from runner.records import JsonObject
+from runner.run_status import Stop, StopKind
 from runner.worker.assignments import Assignments
 from runner.worker.opening import no_thread, open_items, open_tools
 from runner.worker.outbox import Outbox

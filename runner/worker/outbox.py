@@ -10,7 +10,8 @@ import threading
 
 from runner.checkpoint.shard import Shard
 from runner.errors import StoreClosed, StoreError
-from runner.records import JsonObject, OutcomeState, Stop, StopKind, Verdict
+from runner.records import JsonObject, OutcomeState, Verdict
+from runner.run_status import Stop, StopKind
 from runner.worker.meter import Meter
 from runner.worker.walk import Ending
 

@@ -32,8 +32,6 @@ from runner.records import (
     Item,
     OutcomeState,
     Reply,
-    Stop,
-    StopKind,
     Usage,
     Verdict,
 )
@@ -43,6 +41,7 @@ from runner.retrying import (
     decide_on_failure,
     decide_on_verdict,
 )
+from runner.run_status import Stop, StopKind
 from runner.worker.result import result_json
 from runner.worker.tools import Tools
 from runner.worker.wants import want_for

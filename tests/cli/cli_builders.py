@@ -8,16 +8,8 @@ from typing import Any
 from runner.api_records import Finish, ItemStory, Plan
 from runner.checkpoint.entries import Attempt
 from runner.config import RunConfig, Service, TaskSpec, default_output
-from runner.records import (
-    AttemptState,
-    Endpoint,
-    OutcomeState,
-    RunState,
-    RunStatus,
-    Stop,
-    StopKind,
-    Totals,
-)
+from runner.records import AttemptState, Endpoint, OutcomeState, Totals
+from runner.run_status import RunState, RunStatus, Stop, StopKind
 from runner.summary import Summary, WrittenFile
 
 ITEMS = Path("articles.jsonl")

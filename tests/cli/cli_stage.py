@@ -9,7 +9,7 @@ from cli_builders import a_finish, a_plan, a_status, a_story, a_summary
 
 from runner.api_records import Finish, ItemStory, Plan, Rejudged, Unresolved
 from runner.config import RunConfig
-from runner.records import RunState, RunStatus
+from runner.run_status import RunState, RunStatus
 from runner.summary import Summary
 
 KEY = "sk-canary-0123456789"

@@ -20,7 +20,8 @@ from runner.errors import (
     RunNotFound,
     StoreError,
 )
-from runner.records import RunState, StopKind, Totals
+from runner.records import Totals
+from runner.run_status import RunState, StopKind
 
 START = ["start", "articles.jsonl", "--prompt", "{{text}}", "--model", "gpt-x"]
 Captured = pytest.CaptureFixture[str]

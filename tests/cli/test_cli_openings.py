@@ -9,7 +9,8 @@ from cli_stage import KEY, Stage
 from runner.api_records import Unresolved
 from runner.cli import main
 from runner.errors import ItemFileError, RunChanged, RunLocked
-from runner.records import StopKind, Totals
+from runner.records import Totals
+from runner.run_status import StopKind
 
 START = ["start", "articles.jsonl", "--prompt", "{{text}}", "--model", "gpt-x"]
 Captured = pytest.CaptureFixture[str]

@@ -17,7 +17,8 @@ from runner.cli import main
 from runner.cli.app import app
 from runner.cli.grouping import GroupedCommand
 from runner.config import Pacing, Price, Service
-from runner.records import Endpoint, RunState
+from runner.records import Endpoint
+from runner.run_status import RunState
 
 START = ["start", "articles.jsonl", "--prompt", "{{text}}", "--model", "gpt-x"]
 _PRICE = Price(

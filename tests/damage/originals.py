@@ -33,11 +33,10 @@ from runner.records import (
     JsonObject,
     OutcomeState,
     Reply,
-    RunState,
-    RunStatus,
     Totals,
     Usage,
 )
+from runner.run_status import RunState, RunStatus
 from runner.supervisor.heartbeat import write_heartbeat
 from runner.worker.result import result_json
 

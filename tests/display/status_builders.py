@@ -4,7 +4,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from runner.records import Pace, RunState, RunStatus, SlowItem, Totals
+from runner.records import Totals
+from runner.run_status import Pace, RunState, RunStatus, SlowItem
 from runner.summary import SessionSummary, Summary, WrittenFile
 
 STARTED_UNIX_S = 1_800_000_000.0

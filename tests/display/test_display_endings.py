@@ -34,11 +34,9 @@ from runner.records import (
     Failure,
     FailureKind,
     OutcomeState,
-    RunState,
-    Stop,
-    StopKind,
     Usage,
 )
+from runner.run_status import RunState, Stop, StopKind
 from runner.summary import Summary
 
 ITEMS = Path("/data/articles.jsonl")

@@ -17,7 +17,7 @@ from runner.display.lines import LinePainter, status_line
 from runner.display.live import LivePainter, live_view
 from runner.display.screen import Screen
 from runner.display.watching import watch
-from runner.records import Pace, RunState, RunStatus
+from runner.run_status import Pace, RunState, RunStatus
 
 
 class _Clock:

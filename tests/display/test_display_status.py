@@ -11,7 +11,7 @@ from runner.display.facts import facts_of
 from runner.display.lines import status_line
 from runner.display.live import live_view
 from runner.display.painting import print_on, print_status
-from runner.records import Pace, RunState, RunStatus
+from runner.run_status import Pace, RunState, RunStatus
 
 
 def _shown(status: RunStatus) -> str:

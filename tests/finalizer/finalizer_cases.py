@@ -22,11 +22,11 @@ from runner.records import (
     JsonObject,
     OutcomeState,
     Reply,
-    RunState,
     Totals,
     Usage,
 )
 from runner.run_folder import INDEX, REJECTED
+from runner.run_status import RunState
 from runner.summary import Summary
 
 RUN_ID = "abc123"

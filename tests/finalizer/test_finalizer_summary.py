@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.finalizer.sessions import session_summaries
-from runner.records import JsonObject, OutcomeState, RunState, Totals, Usage
+from runner.records import JsonObject, OutcomeState, Totals, Usage
+from runner.run_status import RunState
 from runner.summary import Summary
 
 NightOver = Callable[..., Night]

@@ -24,7 +24,7 @@ from runner.api import Run
 from runner.checkpoint.manifest import Manifest
 from runner.config import Pacing, RunConfig, Service, TaskSpec, default_output
 from runner.errors import StateError
-from runner.records import StopKind
+from runner.run_status import StopKind
 from runner.simulator.prices import PRICES, is_reasoning
 
 _CLEAN = dict.fromkeys(

@@ -24,15 +24,9 @@ from fuzz.stage import KEY, reading
 from runner.api import run
 from runner.client import Client, ClientSettings
 from runner.clock import SystemClock
-from runner.records import (
-    PATHS,
-    AttemptState,
-    Endpoint,
-    Reply,
-    Request,
-    RunState,
-)
+from runner.records import PATHS, AttemptState, Endpoint, Reply, Request
 from runner.run_folder import LOG
+from runner.run_status import RunState
 
 _DEADLINE_S = 3.0
 _GRACE_S = 2.0

@@ -21,14 +21,8 @@ from runner import exit_codes
 from runner.api import run
 from runner.cli.app import app
 from runner.errors import StateError, StoreError, UsageError
-from runner.records import (
-    FailureKind,
-    OutcomeState,
-    RunState,
-    RunStatus,
-    StopKind,
-    Totals,
-)
+from runner.records import FailureKind, OutcomeState, Totals
+from runner.run_status import RunState, RunStatus, StopKind
 
 ALL_TEXT = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
 WAITS = (

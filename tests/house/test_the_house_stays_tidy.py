@@ -17,7 +17,6 @@ MOST_FUNCTION_LINES = 50
 NO_NAMES = {"utils", "util", "helpers", "common", "base", "misc", "manager"}
 """They say nothing of what is inside, so everything ends up there."""
 LONGER = {
-    "runner/records.py": "the vocabulary: one list of definitions, no logic",
     "runner/api.py:run": "a signature and its docstring",
     "runner/finalizer/exporting.py:export": "a signature and its docstring",
     "runner/session/exporting.py:export_run": "hands eleven things to one call",

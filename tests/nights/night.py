@@ -32,7 +32,7 @@ from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.shard import shard_folder
 from runner.errors import RunLocked, RunnerError
 from runner.protocols import Said
-from runner.records import StopKind
+from runner.run_status import StopKind
 from runner.session.working import Wishes, work
 
 _KEY = "sk-night"

@@ -21,14 +21,8 @@ from runner.checkpoint.shard import Shard
 from runner.config import Pacing, RunConfig, TaskSpec, default_output
 from runner.itemfile import ItemIndex
 from runner.protocols import Died, Event, Said, WorkerSettings
-from runner.records import (
-    Endpoint,
-    JsonObject,
-    OutcomeState,
-    Reply,
-    RunStatus,
-    Usage,
-)
+from runner.records import Endpoint, JsonObject, OutcomeState, Reply, Usage
+from runner.run_status import RunStatus
 from runner.session.working import Wishes, work
 
 KEY = "sk-canary-0123456789"

@@ -4,7 +4,8 @@ import pytest
 from session_stage import Killed, Script, Stage, valid_but
 
 from runner.exit_codes import exit_code
-from runner.records import OutcomeState, RunState
+from runner.records import OutcomeState
+from runner.run_status import RunState
 from runner.supervisor.loop import Supervisor
 
 INVALID, FAILED, VALID = OutcomeState.INVALID, OutcomeState.FAILED, OutcomeState.VALID

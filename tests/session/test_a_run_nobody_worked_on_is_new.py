@@ -4,8 +4,8 @@ import pytest
 from session_stage import Killed, Script, Stage
 
 from runner.api import Run
-from runner.records import RunState
 from runner.run_folder import HEARTBEAT
+from runner.run_status import RunState
 
 
 def test_a_run_that_no_session_has_worked_on_is_new_and_not_dead(

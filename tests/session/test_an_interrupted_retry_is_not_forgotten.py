@@ -7,7 +7,8 @@ from session_stage import Killed, Script, Stage, valid_but
 
 from runner.api_records import Changes
 from runner.errors import StateDamaged
-from runner.records import OutcomeState, RunStatus, StopKind
+from runner.records import OutcomeState
+from runner.run_status import RunStatus, StopKind
 
 ITEMS = ("a", "b", "c", "d", "e", "f", "g", "h")
 INVALID, FAILED, VALID = OutcomeState.INVALID, OutcomeState.FAILED, OutcomeState.VALID

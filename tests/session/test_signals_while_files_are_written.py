@@ -10,7 +10,8 @@ from session_stage import Script, Stage, valid_but
 
 from runner.api_records import Finish
 from runner.exit_codes import exit_code
-from runner.records import OutcomeState, RunState
+from runner.records import OutcomeState
+from runner.run_status import RunState
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 

@@ -12,7 +12,7 @@ from runner.api_records import Changes
 from runner.checkpoint.locks import RunLock
 from runner.config import Service, TaskSpec
 from runner.errors import RunChanged, UsageError
-from runner.records import RunState
+from runner.run_status import RunState
 from runner.supervisor.heartbeat import write_heartbeat
 
 

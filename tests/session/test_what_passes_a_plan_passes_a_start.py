@@ -21,8 +21,8 @@ from runner.errors import (
     UsageError,
 )
 from runner.exit_codes import exit_code
-from runner.records import StopKind
 from runner.run_folder import MANIFEST
+from runner.run_status import StopKind
 
 
 def target_exists(stage: Stage) -> dict[str, Any]:

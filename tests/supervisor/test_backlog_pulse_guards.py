@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.checkpoint.history import History
-from runner.records import StopKind, Totals
+from runner.records import Totals
+from runner.run_status import StopKind
 from runner.supervisor.backlog import Backlog
 from runner.supervisor.guards import Guards
 from runner.supervisor.pulse import Pulse

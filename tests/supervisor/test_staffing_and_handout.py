@@ -10,7 +10,8 @@ import pytest
 from runner.checkpoint.history import History
 from runner.config import Pacing
 from runner.protocols import Event, WorkerSettings
-from runner.records import JsonObject, Pace, Totals
+from runner.records import JsonObject, Totals
+from runner.run_status import Pace
 from runner.supervisor import concurrency
 from runner.supervisor.backlog import Backlog
 from runner.supervisor.concurrency import concurrency_for

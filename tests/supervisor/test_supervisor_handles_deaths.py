@@ -21,15 +21,8 @@ from runner.config import Pacing, RunConfig, Service, TaskSpec, default_output
 from runner.errors import RunLocked, StateDamaged
 from runner.limiter import Limiter
 from runner.protocols import Said, WorkerSettings
-from runner.records import (
-    JsonObject,
-    OutcomeState,
-    Pace,
-    RunState,
-    RunStatus,
-    Stop,
-    StopKind,
-)
+from runner.records import JsonObject, OutcomeState
+from runner.run_status import Pace, RunState, RunStatus, Stop, StopKind
 from runner.session.starting import create_run
 from runner.supervisor.loop import Supervisor
 from runner.supervisor.opened import OpenRun, holding

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.records import Pace
+from runner.run_status import Pace
 from runner.supervisor.holds import Holds
 
 OUTAGE = Pace(waiting_for="nothing answers: 503", next_try_s=30.0)

@@ -13,13 +13,8 @@ from walk_fakes import BAD, GOOD, World, done, reply
 from runner.checkpoint.entries import Attempt, InvalidAnswer, Superseded
 from runner.checkpoint.history import History
 from runner.limiter import Refusal, RefusalKind
-from runner.records import (
-    AttemptState,
-    FailureKind,
-    OutcomeState,
-    StopKind,
-    Verdict,
-)
+from runner.records import AttemptState, FailureKind, OutcomeState, Verdict
+from runner.run_status import StopKind
 
 
 @pytest.fixture

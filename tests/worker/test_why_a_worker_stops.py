@@ -10,7 +10,7 @@ from runner.errors import (
     StoreError,
     TaskError,
 )
-from runner.records import StopKind
+from runner.run_status import StopKind
 from runner.worker.main import _stop_of
 
 
