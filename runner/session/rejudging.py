@@ -1,7 +1,7 @@
 """A new validity rule over stored answers: no request, no cost.
 
-Every answer an item ever got is judged again, oldest first; the first valid one
-wins. Outcomes that change are recorded in the supervisor's shard.
+Every answer an item ever got to the question that it was asked last is judged again,
+oldest first; the first valid one wins. Outcomes that change are recorded in the supervisor's shard.
 
 Floor: the run.
 """
@@ -171,18 +171,21 @@ class _Court:
         if found is None:
             return
         attempts = self._reader.attempts(item.ref.number)
-        cases = [self._judge(item, a, body) for a, body in attempts if a.is_answer]
-        if not cases:
+        answers = [(attempt, body) for attempt, body in attempts if attempt.is_answer]
+        if not answers:
             return  # never answered, or lost in a damage: the outcome is all there is
+        cases = [
+            self._judge(item, *answer) for answer in _to_the_last_question(answers)
+        ]
         self._judged += len(cases)
         chosen = next((c for c in cases if c.verdict.valid), cases[-1])
-        outcome = self._outcome(found[0], chosen, cases)
+        if found[0].state is OutcomeState.FAILED and not chosen.verdict.valid:
+            return  # why it failed says more than that its answers are not valid
+        history = history_of([attempt for attempt, _ in attempts])
+        invalid = [a for a, _ in answers if not any(c.is_valid(a) for c in cases)]
+        outcome = self._outcome(found[0], chosen, invalid, history.requests)
         result = result_json(
-            outcome,
-            chosen.verdict.response,
-            chosen.answer,
-            chosen.attempt,
-            history_of([attempt for attempt, _ in attempts]),
+            outcome, chosen.verdict.response, chosen.answer, chosen.attempt, history
         )
         is_counted_alike = outcome.invalid_answers == found[0].invalid_answers
         if result != found[1] or not is_counted_alike:
@@ -197,15 +200,15 @@ class _Court:
         return _Case(attempt, answer, verdict)
 
     def _outcome(
-        self, old: Outcome, chosen: "_Case", cases: Sequence["_Case"]
+        self, old: Outcome, chosen: "_Case", invalid: Sequence[Attempt], requests: int
     ) -> Outcome:
-        invalid = [case.attempt for case in cases if not case.verdict.valid]
         is_valid = bool(chosen.verdict.valid)
         return dataclasses.replace(
             old,
             state=OutcomeState.VALID if is_valid else OutcomeState.INVALID,
             generation=old.generation + 1,
             answer=(chosen.attempt.slot, chosen.attempt.attempt),
+            requests=requests,
             invalid_answers=len(invalid),
             invalid_answers_usd=sum((a.cost_usd or _ZERO for a in invalid), _ZERO),
             reason=chosen.verdict.reason,
@@ -230,3 +233,19 @@ class _Case:
     attempt: Attempt
     answer: Answer | None
     verdict: Verdict
+
+    def is_valid(self, attempt: Attempt) -> bool:
+        """Whether it is this attempt's, and valid."""
+        return self.attempt is attempt and bool(self.verdict.valid)
+
+
+def _to_the_last_question(
+    answers: Sequence[tuple[Attempt, bytes]],
+) -> list[tuple[Attempt, bytes]]:
+    """Those to the very request that the last one answers.
+
+    Prompt, model or parameters may have been changed (`--accept-changes`): an earlier
+    answer is one to another question, whatever the rule says of its words.
+    """
+    asked = answers[-1][0].request_digest
+    return [each for each in answers if each[0].request_digest == asked]

@@ -99,12 +99,13 @@ class Walk:
 
     def _begin_walk(self) -> Step:
         self._is_begun = True
-        self._request = self._tools.task.request_for(self._item)
-        self._prepare()
         if self._past.unjudged:
+            # Before anything else can fail: it is paid for.
             step = self._judge_stored(*self._past.unjudged)
             if not step.again:
                 return step
+        self._request = self._tools.task.request_for(self._item)
+        self._prepare()
         return self._ask()
 
     def _ask(self) -> Step:
@@ -306,7 +307,7 @@ class Walk:
     def _judge_stored(self, slot: int, number: int) -> Step:
         """Judge a reply that was paid for before; nothing is sent."""
         attempt, body = self._tools.stored_reply(slot, self._item.ref.number, number)
-        return self._judged(read_answer(self._request.endpoint, body), attempt)
+        return self._judged(read_answer(attempt.endpoint, body), attempt)
 
     def _judged(self, answer: Answer | None, attempt: Attempt) -> Step:
         verdict = self._without_key(self._tools.task.judge(self._item, answer))

@@ -729,4 +729,20 @@ MUTANTS = (
         "            self.kind = Kind.UNKNOWN\n",
         "limiter",
     ),
+    _one(
+        "an answer to an old question wins a rejudgement",
+        "session/rejudging.py",
+        "    return [each for each in answers if each[0].request_digest == asked]\n",
+        "    return [each for each in answers if asked is not None]\n",
+        "session",
+    ),
+    _one(
+        "a stored reply waits for its question",
+        "worker/walk.py",
+        "        self._is_begun = True\n        if self._past.unjudged:\n",
+        "        self._is_begun = True\n"
+        "        self._tools.task.request_for(self._item)\n"
+        "        if self._past.unjudged:\n",
+        "worker",
+    ),
 )

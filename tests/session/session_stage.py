@@ -40,6 +40,8 @@ class Script:
     """What becomes of an item, by its row."""
     killed_after: int | None = None
     """So many items are recorded; the next is begun, and everything is killed."""
+    question: str = ""
+    """Stands for all that is asked: prompt, model, parameters."""
     worker_dies_at: int | None = None
     """A row whose first request takes the worker with it."""
 
@@ -94,7 +96,7 @@ class ScriptedEngine:
     def _walk(self, worker: "_Worker") -> None:
         script = self._script
         row, history = worker.queue.popleft()
-        attempt = worker.begin(row, history)
+        attempt = worker.begin(row, history, script.question)
         if len(self.asked) == script.killed_after:
             worker.shard.close()
             self._worker = None
@@ -120,7 +122,7 @@ class _Worker:
         self._index = ItemIndex.open(settings.run_folder / manifest.index)
         self.queue: deque[tuple[int, History]] = deque()
 
-    def begin(self, row: int, history: History) -> Attempt:
+    def begin(self, row: int, history: History, question: str) -> Attempt:
         ref = self._index.ref(row)
         attempt = Attempt(
             number=ref.number,
@@ -130,7 +132,7 @@ class _Worker:
             slot=self.shard.slot,
             started_unix_s=1.0,
             endpoint=Endpoint.CHAT,
-            request_digest="",
+            request_digest=question,
             worst_usd=Decimal("0.01"),
             is_retry=history.requests > 0,
             supersedes=history.unresolved,

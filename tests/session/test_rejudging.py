@@ -210,3 +210,48 @@ def test_a_valid_item_whose_earlier_answer_wins_now_is_counted(stage: Stage) -> 
     assert (done.changed_to_valid, done.changed_to_invalid) == (0, 0)
     assert done.another_answer == 2
     assert [each.answer for each in stage.outcomes()] == [(1, 1)] * 3
+
+
+def test_an_answer_to_another_question_never_takes_the_place_of_one_to_this(
+    stage: Stage,
+) -> None:
+    """The prompt was changed; by its words the answer to the old one would do."""
+    stage.start("a", "b", "c")
+    old = Script(states=valid_but(1, 2, state=OutcomeState.INVALID), question="old")
+    stage.session(old)
+    stage.session(Script(question="new"), retry_invalid=True)
+
+    done = stage.run.rejudge(Changes(valid_regex="row"))
+
+    assert (done.judged, done.another_answer) == (3, 0)
+    assert [each.answer for each in stage.outcomes()] == [(1, 1), (1, 2), (1, 2)]
+    assert [each.invalid_answers for each in stage.outcomes()] == [0, 1, 1]
+
+
+def test_an_item_that_failed_keeps_its_reason_where_no_answer_is_valid_now(
+    stage: Stage,
+) -> None:
+    """Else `--retry-failed` would no longer ask it."""
+    stage.start("a", "b", "c")
+    stage.session(Script(states=valid_but(1, state=OutcomeState.FAILED)))
+    before = stage.outcomes()[1]
+
+    done = stage.run.rejudge(Changes(valid_regex="row [02]"))
+
+    assert done.changed_to_invalid == 0
+    assert stage.outcomes()[1] == before
+
+
+def test_requests_are_those_of_all_attempts_also_of_a_retry_that_was_cut_off(
+    stage: Stage,
+) -> None:
+    """They stand beside the usage and the cost of all of them."""
+    stage.start("a", "b")
+    stage.session(Script(states=valid_but(0, 1, state=OutcomeState.INVALID)))
+    with pytest.raises(Killed):
+        stage.session(Script(killed_after=1), retry_invalid=True)
+    stage.engines[-1].close()
+
+    stage.run.rejudge(Changes(valid_regex="never"))
+
+    assert [each.requests for each in stage.outcomes()] == [2, 2]

@@ -314,6 +314,19 @@ def test_a_stored_reply_is_judged_not_bought(world: World) -> None:
     assert outcome.answer == (1, 1)
 
 
+def test_a_stored_reply_counts_although_its_question_cannot_be_asked_any_more(
+    world: World,
+) -> None:
+    """A lookup that `get_prompt` makes is down at the resume: nothing has to be asked."""
+    world.replies = deque([reply()])
+    world.walk()
+    world.stored, world.cannot_ask = (world.settled[0], GOOD), True
+
+    outcome = done(world.walk(History(next_attempt=2, requests=1, unjudged=(1, 1))))
+
+    assert (outcome.state, outcome.answer) == (OutcomeState.VALID, (1, 1))
+
+
 def test_a_stored_reply_that_is_invalid_is_followed_by_three_more(
     world: World,
 ) -> None:

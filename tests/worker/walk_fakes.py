@@ -13,7 +13,7 @@ from fake_clock import FakeClock
 from runner.checkpoint.entries import Attempt, Outcome
 from runner.checkpoint.history import History
 from runner.config import Pacing
-from runner.errors import StoreError
+from runner.errors import StoreError, TaskError
 from runner.limiter import Refusal
 from runner.records import (
     Answer,
@@ -71,6 +71,8 @@ class World:
     forgives: bool = False
     refusal: Refusal | None = None
     stored: tuple[Attempt, bytes] | None = None
+    cannot_ask: bool = False
+    """The user's `get_prompt` raises."""
     verdict_of: Callable[[Answer | None], Verdict] = lambda answer: Verdict(
         valid=bool(answer and answer.response == "yes"), reason="not yes"
     )
@@ -83,6 +85,8 @@ class World:
 
     def request_for(self, _item: Item) -> Request:
         """The one question there is."""
+        if self.cannot_ask:
+            raise TaskError("get_prompt raised ConnectionError")
         return Request(
             endpoint=Endpoint.CHAT,
             path="/chat/completions",
