@@ -205,6 +205,15 @@ class Manifest:
                 PUT_BACK,
             )
 
+    def is_judged_as(self, before: "Manifest") -> bool:
+        """Whether no rejudgement has begun or ended since that one was read.
+
+        Asked once the supervisor's shard is held still: then it holds no verdict by
+        another rule, as the mark is on disk before the first of them.
+        """
+        is_same_mark = self.is_half_judged == before.is_half_judged
+        return is_same_mark and self.identity == before.identity
+
     def refuse_half_judged(self) -> None:
         """HalfJudged while verdicts by two rules stand side by side."""
         if self.is_half_judged:

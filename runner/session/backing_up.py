@@ -60,10 +60,14 @@ def back_up(
 
 def _sound_copy(run_folder: Path, temp: Path, on_progress: Progress | None) -> BackedUp:
     """A copy that was read again and is sound; StateDamaged if there is none."""
+    why = ""
     for _ in range(_TRIES):
         folder = temp / "run"
         shutil.rmtree(folder, ignore_errors=True)
         open_ = _copy(run_folder, folder)
+        if open_ is None:
+            why = "it is being judged anew"
+            continue
         found = verify_run(folder, on_progress=on_progress)
         if found.is_sound:
             return BackedUp(
@@ -72,13 +76,12 @@ def _sound_copy(run_folder: Path, temp: Path, on_progress: Progress | None) -> B
                 outcomes=found.outcomes,
                 open=open_,
             )
-    raise StateDamaged(
-        f"{run_folder} is not sound: {found.damage[0].what}", "see `runner verify`"
-    )
+        why = found.damage[0].what
+    raise StateDamaged(f"{run_folder} is not sound: {why}", "see `runner verify`")
 
 
-def _copy(run_folder: Path, folder: Path) -> int:
-    """Write the copy; how many requests were under way."""
+def _copy(run_folder: Path, folder: Path) -> int | None:
+    """Write the copy; how many requests were under way, None: a copy of two states."""
     make_private_folder(folder)
     is_live = is_worked_on(run_folder)
     manifest = Manifest.load(run_folder)
@@ -94,6 +97,8 @@ def _copy(run_folder: Path, folder: Path) -> int:
         _copy_file(source, shard_folder(folder, slot) / RESCUE)
     with contextlib.closing(manifest.open_reader(run_folder, live=is_live)) as reader:
         reader.hold_still()
+        if not Manifest.load(run_folder).is_judged_as(manifest):
+            return None
         for slot, shard in reader.shards.items():
             path = shard_folder(folder, slot) / DATABASE
             os.close(open_private(path))  # SQLite would make it readable for all

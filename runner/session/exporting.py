@@ -13,14 +13,15 @@ from pathlib import Path
 from runner.api_records import Progress
 from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
+from runner.checkpoint.reading import RunReader
 from runner.config import default_output
 from runner.durable import write_json
-from runner.errors import StateDamaged
+from runner.errors import RunChanged, StateDamaged
 from runner.finalizer import check_targets, export, ours_now
 from runner.itemfile import ItemIndex, ItemReader
 from runner.pricing import PriceBook
 from runner.records import JsonObject
-from runner.run_folder import EXPORTS
+from runner.run_folder import EXPORTS, SUPERVISOR_SLOT
 from runner.summary import Summary
 from runner.supervisor.heartbeat import read_status
 
@@ -65,6 +66,7 @@ def export_run(
                 manifest.open_reader(run_folder, live=is_worked_on(run_folder))
             )
         )
+        _hold_verdicts(run_folder, manifest, reader)
         summary = export(
             run_folder=run_folder,
             manifest=manifest,
@@ -83,6 +85,21 @@ def export_run(
         )
     notes.confirm()
     return summary
+
+
+def _hold_verdicts(run_folder: Path, manifest: Manifest, reader: RunReader) -> None:
+    """See all verdicts as by the rules of `manifest`; RunChanged where they are not.
+
+    A rejudgement writes into one shard only, and may begin at any moment.
+    """
+    if SUPERVISOR_SLOT in reader.shards:
+        reader.shards[SUPERVISOR_SLOT].hold_still()
+    now = Manifest.load(run_folder)
+    now.refuse_half_judged()
+    if not now.is_judged_as(manifest):
+        raise RunChanged(
+            f"run {manifest.run} was changed while it was being read", "do this again"
+        )
 
 
 def files_of_ours(run_folder: Path) -> dict[str, JsonObject]:

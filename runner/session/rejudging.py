@@ -1,7 +1,8 @@
 """A new validity rule over stored answers: no request, no cost.
 
 Every answer an item ever got to the question that it was asked last is judged again,
-oldest first; the first valid one wins. Outcomes that change are recorded in the supervisor's shard.
+oldest first; the first valid one wins. Outcomes that change are recorded in the
+supervisor's shard.
 
 Floor: the run.
 """

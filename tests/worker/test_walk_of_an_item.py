@@ -317,7 +317,7 @@ def test_a_stored_reply_is_judged_not_bought(world: World) -> None:
 def test_a_stored_reply_counts_although_its_question_cannot_be_asked_any_more(
     world: World,
 ) -> None:
-    """A lookup that `get_prompt` makes is down at the resume: nothing has to be asked."""
+    """What `get_prompt` looks up is down at the resume: nothing is to be asked."""
     world.replies = deque([reply()])
     world.walk()
     world.stored, world.cannot_ask = (world.settled[0], GOOD), True
