@@ -255,6 +255,9 @@ class Totals:
     cached_input_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    uncounted: int = field(default=0, compare=False)
+    """Answers that did not say how many tokens they took. Not compared: not counted in
+    shards of before it was."""
     answers_usd: Decimal = Decimal(0)
     """Recorded cost: each answer priced by itself."""
     invalid_answers_usd: Decimal = Decimal(0)
@@ -305,6 +308,37 @@ class Totals:
             + self.lost_usd
             + self.open_usd
         )
+
+    @property
+    def open_at_most_usd(self) -> Decimal | None:
+        """Unresolved ones at their worst case; None when one has no price."""
+        return None if self.open_unpriced else self.open_usd
+
+    @property
+    def lost_at_most_usd(self) -> Decimal | None:
+        """Those asked again, likewise."""
+        return None if self.lost_unpriced else self.lost_usd
+
+    @property
+    def possibly_billed_at_most_usd(self) -> Decimal | None:
+        """Those that failed after they had left, likewise."""
+        return None if self.possibly_billed_unpriced else self.possibly_billed_usd
+
+    @property
+    def are_tokens_known(self) -> bool:
+        """Whether any answer said how many tokens it took, or there is none."""
+        return not self.answered or self.uncounted < self.answered
+
+    def tokens_to_json(self) -> JsonObject:
+        """As `status --json` and the summary tell them; null where nobody said."""
+        numbers = {
+            "input": self.input_tokens,
+            "cached_input": self.cached_input_tokens,
+            "output": self.output_tokens,
+            "reasoning": self.reasoning_tokens,
+        }
+        known = numbers if self.are_tokens_known else dict.fromkeys(numbers)
+        return {**known, "uncounted": self.uncounted}
 
     def to_json(self) -> JsonObject:
         """Only what is not zero, money as strings."""

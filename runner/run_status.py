@@ -147,12 +147,7 @@ class RunStatus:
                 "unresolved": self.unresolved,
                 "lost": totals.lost,
             },
-            "tokens": {
-                "input": totals.input_tokens,
-                "cached_input": totals.cached_input_tokens,
-                "output": totals.output_tokens,
-                "reasoning": totals.reasoning_tokens,
-            },
+            "tokens": totals.tokens_to_json(),
             "cost_usd": None if cost is None else str(cost),
             "cost_at_most_usd": None if at_most is None else str(at_most),
             "unpriced": totals.unpriced,

@@ -86,7 +86,7 @@ class SessionSummary:
                 "retried": totals.retried,
                 "lost": totals.lost,
             },
-            "tokens": _tokens(totals),
+            "tokens": totals.tokens_to_json(),
             "cost_usd": _money(totals.cost_usd),
             "requests_per_minute": self.requests_per_minute,
             "tokens_per_minute": self.tokens_per_minute,
@@ -154,18 +154,17 @@ class Summary:
     @property
     def possibly_billed_usd(self) -> Decimal | None:
         """Failures after the request had left, at their worst case."""
-        unknown = self.totals.possibly_billed_unpriced
-        return None if unknown else self.totals.possibly_billed_usd
+        return self.totals.possibly_billed_at_most_usd
 
     @property
     def unresolved_usd(self) -> Decimal | None:
         """Requests without a known outcome, at their worst case."""
-        return None if self.totals.open_unpriced else self.totals.open_usd
+        return self.totals.open_at_most_usd
 
     @property
     def lost_usd(self) -> Decimal | None:
         """Unresolved requests that were asked again, at their worst case."""
-        return None if self.totals.lost_unpriced else self.totals.lost_usd
+        return self.totals.lost_at_most_usd
 
     @property
     def cost_at_most_usd(self) -> Decimal | None:
@@ -181,7 +180,7 @@ class Summary:
             "stopped_because": self.stopped_because,
             "items": self._items(),
             "requests": self._requests(),
-            "tokens": _tokens(self.totals),
+            "tokens": self.totals.tokens_to_json(),
             "cost_usd": _money(self.cost_usd),
             "invalid_answers_usd": _money(self.invalid_answers_usd),
             "possibly_billed_usd": _money(self.possibly_billed_usd),
@@ -223,15 +222,6 @@ class Summary:
             "lost": totals.lost,
             "possibly_billed": totals.possibly_billed,
         }
-
-
-def _tokens(totals: Totals) -> JsonObject:
-    return {
-        "input": totals.input_tokens,
-        "cached_input": totals.cached_input_tokens,
-        "output": totals.output_tokens,
-        "reasoning": totals.reasoning_tokens,
-    }
 
 
 def _money(usd: Decimal | None) -> str | None:

@@ -125,6 +125,7 @@ def _answered(attempt: Attempt) -> Delta:
         "cached_input_tokens": usage.cached_input_tokens,
         "output_tokens": usage.output_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
+        "uncounted": int(attempt.usage is None),
     }
     if attempt.cost_usd is None:
         return {**delta, **_held("unpriced", attempt.worst_usd)}

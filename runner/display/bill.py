@@ -3,7 +3,7 @@
 Floor: display. Pure: reads Totals.
 """
 
-from runner.display.wording import count, usd
+from runner.display.wording import UNKNOWN, count, usd
 from runner.records import Totals
 
 
@@ -16,11 +16,16 @@ def requests_words(totals: Totals) -> str:
 
 
 def tokens_words(totals: Totals) -> str:
-    """In, of it cached; out, of it reasoning."""
+    """In, of it cached; out, of it reasoning; of which answers nobody knows."""
+    if not totals.are_tokens_known:
+        return UNKNOWN
+    unknown = ""
+    if totals.uncounted:
+        unknown = f"; unknown for {count(totals.uncounted, 'answer')}"
     return (
         f"{count(totals.input_tokens)} in ({count(totals.cached_input_tokens)} cached),"
         f" {count(totals.output_tokens)} out"
-        f" ({count(totals.reasoning_tokens)} reasoning)"
+        f" ({count(totals.reasoning_tokens)} reasoning){unknown}"
     )
 
 

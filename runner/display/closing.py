@@ -47,14 +47,28 @@ def closing_text(
 def _answers_words(status: RunStatus) -> str:
     """What else may have been billed; only where there is nothing: that all is well."""
     totals = status.totals
-    unresolved = None if totals.open_unpriced else totals.open_usd
-    lost = None if totals.lost_unpriced else totals.lost_usd
     words = [
-        f"; {count(number, 'request')} without an answer may have been billed"
+        f"; {count(number, 'request')} {which} may have been billed"
         f" (at most {usd(worst, is_bound=True)}){what_follows}"
-        for number, worst, what_follows in (
-            (status.unresolved, unresolved, "; a resume asks again"),
-            (totals.lost, lost, ", and were asked again"),
+        for number, which, worst, what_follows in (
+            (
+                status.unresolved,
+                "without an answer",
+                totals.open_at_most_usd,
+                "; a resume asks again",
+            ),
+            (
+                totals.lost,
+                "without an answer",
+                totals.lost_at_most_usd,
+                ", and were asked again",
+            ),
+            (
+                totals.possibly_billed,
+                "that failed once sent",
+                totals.possibly_billed_at_most_usd,
+                "",
+            ),
         )
         if number
     ]

@@ -189,15 +189,15 @@ def _unresolved(status: RunStatus) -> Iterator[Fact]:
             " answer; a resume asks them again"
         )
         if not status.in_flight:
-            worst = None if totals.open_unpriced else totals.open_usd
-            words += f" (at most {usd(worst, is_bound=True)})"
+            worst_usd = totals.open_at_most_usd
+            words += f" (at most {usd(worst_usd, is_bound=True)})"
         yield Fact("unresolved", words, "careful")
     if totals.lost:
-        worst = None if totals.lost_unpriced else totals.lost_usd
+        worst_usd = totals.lost_at_most_usd
         yield Fact(
             "lost",
             f"{count(totals.lost, 'unresolved request')} asked again"
-            f" (at most {usd(worst, is_bound=True)})",
+            f" (at most {usd(worst_usd, is_bound=True)})",
             "careful",
         )
 

@@ -250,3 +250,14 @@ def test_what_was_asked_before_an_outcome_costs_but_does_not_count_again() -> No
     assert (0, 4, 4) == (history.answers, history.invalid_answers, history.requests)
     assert Decimal("0.004") == history.cost_usd
     assert history.unjudged is None
+
+
+def test_answers_that_tell_no_tokens_are_counted_as_such() -> None:
+    told, silent = answered(begun(1, 1)), answered(begun(2, 1))
+    silent = dataclasses.replace(silent, usage=None)
+
+    totals = recount([told, silent], [])
+
+    assert (totals.answered, totals.uncounted) == (2, 1)
+    assert totals.are_tokens_known
+    assert not recount([silent], []).are_tokens_known

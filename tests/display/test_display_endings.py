@@ -244,6 +244,23 @@ def test_what_was_lost_and_what_is_open_are_both_told() -> None:
     ) in block
 
 
+def test_a_failure_that_may_have_been_billed_is_not_called_all_well() -> None:
+    """A read timeout, say: what the server made of it nobody knows."""
+    totals = replace(
+        TOTALS, open=0, possibly_billed=3, possibly_billed_usd=Decimal("0.01")
+    )
+    status = a_dead_status(state=RunState.STOPPED, unresolved=0, totals=totals)
+    block = closing_text(
+        Finish(stop=None, status=status, summary=None),
+        resume_command="",
+        export_command="",
+        key_source="",
+    )
+    words = "3 requests that failed once sent may have been billed (at most $0.01)\n"
+    assert f"; {words}" in block
+    assert "paid twice" not in block
+
+
 def test_a_limit_that_was_asked_for_is_a_pause() -> None:
     block = _closing(Stop(kind=StopKind.LIMIT, message="--limit 10 reached"))
     assert block.startswith("paused: --limit 10 reached\n")

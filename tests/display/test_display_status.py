@@ -77,6 +77,17 @@ def test_an_unknown_price_is_unknown_and_never_nothing() -> None:
     assert "unknown; unpriced: 4,900 answers" == _facts(a_status(totals=totals))["cost"]
 
 
+def test_tokens_that_no_answer_told_are_unknown_and_never_nothing() -> None:
+    """Some servers send no usage."""
+    silent = replace(TOTALS, uncounted=TOTALS.answered)
+    assert "unknown" == _facts(a_status(totals=silent))["tokens"]
+    told = a_status(totals=silent).to_json()["tokens"]
+    assert (told["input"], told["output"]) == (None, None)
+    some = _facts(a_status(totals=replace(TOTALS, uncounted=7)))["tokens"]
+    assert some.endswith("; unknown for 7 answers")
+    assert a_status().to_json()["tokens"]["input"] == TOTALS.input_tokens
+
+
 def test_half_a_rejudgement_is_said_with_what_finishes_it() -> None:
     assert (
         "some are still those of the rule before: `runner rejudge` finishes that, and"

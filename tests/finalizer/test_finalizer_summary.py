@@ -50,6 +50,7 @@ def test_the_cost_is_the_sum_over_all_answers_to_the_last_digit(
         "cached_input": tokens.cached_input_tokens,
         "output": tokens.output_tokens,
         "reasoning": tokens.reasoning_tokens,
+        "uncounted": 0,
     }
 
 
@@ -155,7 +156,7 @@ def test_a_finished_session_says_how_fast_it_was(night_over: NightOver) -> None:
                 "retried": 0,
                 "lost": 0,
             },
-            "tokens": {"input": 21, "cached_input": 0, "output": 9, "reasoning": 0},
+            "tokens": {"input": 21, "cached_input": 0, "output": 9, "reasoning": 0, "uncounted": 0},
             "cost_usd": "0.003",
             "requests_per_minute": 1.49,
             "tokens_per_minute": 14.94,
