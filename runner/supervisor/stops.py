@@ -32,10 +32,10 @@ def want_of_room(folder: Path, told_bytes: int | None) -> str | None:
         keep = min(_MOST_KEPT_FREE_BYTES, usage.total // _KEPT_FREE_SHARE)
     if usage.free >= keep:
         return None
-    return (
-        f"the disk of {folder} has {usage.free >> 20} MiB left,"
-        f" less than the {keep >> 20} MiB to keep free"
-    )
+    left, kept = _size(usage.free), _size(keep)
+    if left == kept:
+        left, kept = f"{usage.free:,} bytes", f"{keep:,} bytes"
+    return f"the disk of {folder} has {left} left, less than the {kept} to keep free"
 
 
 def disk_stop(message: str) -> Stop:
@@ -53,3 +53,11 @@ def stop_by(kind: StopKind, run_folder: Path) -> Stop:
     if kind is StopKind.TERMINATED and take_stop_request(run_folder):
         said = "`runner stop`"
     return Stop(kind=kind, message=f"stopped by {said}")
+
+
+def _size(size_bytes: int) -> str:
+    """Rounded down, in the largest unit of which there is one."""
+    for shift, unit in ((20, "MiB"), (10, "KiB")):
+        if size_bytes >> shift:
+            return f"{size_bytes >> shift} {unit}"
+    return f"{size_bytes} bytes"
