@@ -62,7 +62,7 @@ def _models(base_url: str) -> requests.Response:
     except requests.exceptions.SSLError as error:
         raise EndpointError(
             f"no encrypted connection to {base_url} ({_cause(error)})",
-            "for a certificate of your own authority set SSL_CERT_FILE to its file",
+            _tls_hint(base_url, error),
         ) from error
     except requests.RequestException as error:
         raise EndpointError(
@@ -79,6 +79,14 @@ def _authorities() -> str | bool:
     """
     paths = ssl.get_default_verify_paths()  # SSL_CERT_FILE, SSL_CERT_DIR, the system's
     return paths.cafile or paths.capath or True
+
+
+def _tls_hint(base_url: str, error: BaseException) -> str:
+    # What OpenSSL finds where an answer of HTTP begins, and not one of TLS.
+    if getattr(_innermost(error), "reason", None) == "WRONG_VERSION_NUMBER":
+        plain = base_url[len("https") :]
+        return f"the server speaks plain HTTP there: use http{plain}"
+    return "for a certificate of your own authority set SSL_CERT_FILE to its file"
 
 
 def _look_below(base_url: str) -> None:
@@ -121,6 +129,11 @@ def _simulated_prices(response: requests.Response) -> dict[str, Price]:
 
 def _cause(error: BaseException) -> str:
     """The innermost cause, in its own words: requests wraps them several deep."""
+    error = _innermost(error)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _innermost(error: BaseException) -> BaseException:
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return error

@@ -104,3 +104,12 @@ def test_a_server_that_may_be_right_is_let_be(
     serve: Serve, statuses: dict[str, int]
 ) -> None:
     assert {} == probe(serve(statuses))
+
+
+def test_https_to_a_server_of_plain_http_is_told_as_that(serve: Serve) -> None:
+    """A certificate cannot help there."""
+    url = serve({"/v1/models": 200})
+    with pytest.raises(EndpointError) as refused:
+        probe(f"{url.replace('http:', 'https:')}/v1")
+    assert f"the server speaks plain HTTP there: use {url}/v1" == refused.value.hint
+    assert "SSL_CERT_FILE" not in str(refused.value)
