@@ -15,9 +15,11 @@ import requests
 
 from runner.config import Price
 from runner.errors import EndpointError
+from runner.records import PATHS
 
 _TIMEOUT_S = 10.0
 _NOT_FOUND = 404
+_ENDPOINTS = (*PATHS.values(), "/completions")
 _PRICES = "simulated_prices_usd_per_million"
 
 
@@ -36,6 +38,18 @@ def check_base_url(base_url: str) -> None:
         )
     if parts.username or parts.password:
         raise EndpointError("the base URL holds a password", "give the key apart")
+    _refuse_endpoint(base_url)
+
+
+def _refuse_endpoint(base_url: str) -> None:
+    """EndpointError for the address of one endpoint: a path is put behind that."""
+    bare = base_url.rstrip("/")
+    for path in _ENDPOINTS:
+        if urlsplit(bare).path.endswith(path):
+            raise EndpointError(
+                f"{base_url} is where {path} is asked, not a base URL",
+                f"give the part before it: {bare.removesuffix(path)}",
+            )
 
 
 def probe(base_url: str) -> dict[str, Price]:

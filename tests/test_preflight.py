@@ -10,7 +10,7 @@ import pytest
 from certificates import make_certificate, serving_with
 
 from runner.errors import EndpointError
-from runner.preflight import probe
+from runner.preflight import check_base_url, probe
 
 Serve = Callable[[dict[str, int]], str]
 
@@ -113,3 +113,37 @@ def test_https_to_a_server_of_plain_http_is_told_as_that(serve: Serve) -> None:
         probe(f"{url.replace('http:', 'https:')}/v1")
     assert f"the server speaks plain HTTP there: use {url}/v1" == refused.value.hint
     assert "SSL_CERT_FILE" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("https://api.x.com/v1/chat/completions", "https://api.x.com/v1"),
+        ("https://api.x.com/v1/chat/completions/", "https://api.x.com/v1"),
+        ("https://api.x.com/v1/completions", "https://api.x.com/v1"),
+        ("http://localhost:8000/responses", "http://localhost:8000"),
+        ("https://gate.x.com/a/b/embeddings", "https://gate.x.com/a/b"),
+    ],
+)
+def test_the_address_of_an_endpoint_is_told_what_comes_before_it(
+    given: str, meant: str
+) -> None:
+    with pytest.raises(EndpointError) as refused:
+        check_base_url(given)
+    assert f"give the part before it: {meant}" == refused.value.hint
+    assert given in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.x.com/v1",
+        "https://gate.x.com/v1/account/gateway/openai",
+        "https://x.com/my-completions",
+        "https://x.com/chat",
+        "http://responses:8000",
+        "https://x.com/embeddings/v1",
+    ],
+)
+def test_a_gateway_may_have_any_other_path(url: str) -> None:
+    check_base_url(url)

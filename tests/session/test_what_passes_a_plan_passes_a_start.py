@@ -87,6 +87,12 @@ def no_url(stage: Stage) -> dict[str, Any]:
     return {"config": stage.config(service=Service(base_url="localhost:8000"))}
 
 
+def url_of_an_endpoint(stage: Stage) -> dict[str, Any]:
+    """The path of its endpoint would be put behind that once more."""
+    url = "https://api.openai.com/v1/chat/completions"
+    return {"config": stage.config(service=Service(base_url=url))}
+
+
 def state_is_a_file(stage: Stage) -> dict[str, Any]:
     """Runs cannot live in a file."""
     stage.state_dir.write_text("")
@@ -134,6 +140,7 @@ def everything(folder: Path) -> list[Path]:
         another_way_to_the_same_folder,
         impossible_name,
         no_url,
+        url_of_an_endpoint,
         state_is_a_file,
         state_below_a_file,
         a_cap_below_every_request,
