@@ -5,6 +5,7 @@ Floor: cli. Knows the option groups, config and api_records.
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,30 @@ def check_key_source(key: TheKey) -> None:
             "--api-key-env and --api-key-file name two places for one key",
             "keep one of them",
         )
+
+
+def check_prices(task: TaskSpec, prices: Mapping[str, Price]) -> None:
+    """UsageError for the price of a model that nobody is going to ask.
+
+    Only where one model is asked and can be known: a task file, Batch lines and
+    `models` (fallbacks, as OpenRouter has them) choose among several.
+    """
+    model = task.model
+    if model is None or task.task_path is not None or "models" in task.params:
+        return
+    for priced in prices:
+        if not _may_answer_for(model.casefold(), priced.casefold()):
+            raise UsageError(
+                f"--price names {priced}, but --model {model} is asked",
+                f"write --price {model}=INPUT,CACHED,OUTPUT",
+            )
+
+
+def _may_answer_for(model: str, priced: str) -> bool:
+    """Whether it is that model, a dated version of it, or the choice of a router."""
+    version = priced.removeprefix(model)
+    is_version = priced != version and re.fullmatch(r"[-@:]\d.*", version)
+    return priced == model or bool(is_version) or model.endswith("/auto")
 
 
 def _given(group: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from runner.cli.configuring import (
     BASE_URL_VARIABLE,
     changes_of,
     check_key_source,
+    check_prices,
     config_of,
 )
 from runner.cli.guarding import keeping_secret
@@ -52,6 +53,7 @@ def start(items: Path, given: StartOptions) -> int:
             "write them into one first: ... > items.jsonl; runner start items.jsonl",
         )
     config = config_of(items, given)
+    check_prices(config.task, config.service.prices)
     check_simulator(config.service)
     if given.first.dry_run:
         return _show_plan(config, given)
@@ -82,6 +84,7 @@ def resume(name: str | None, given: ResumeOptions) -> int:
     wishes = dataclasses.asdict(given.again)
     run = api.Run.open(name, state_dir)
     config, before = _as_told(run.config, changes), run.status()
+    check_prices(config.task, changes.prices)
     check_simulator(config.service)
     again = _asked_anew(run, before, given)
     # Nobody is asked anything then: the files can be written in the morning.

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli_builders import a_config
 from cli_stage import KEY, Stage
 
 from runner import api
 from runner.cli import main
+from runner.config import TaskSpec
 
 Refuse = Callable[[list[str]], str]
-START = ["start", "articles.jsonl", "--prompt", "{{text}}", "--model", "gpt-x"]
+_MODEL = ["--model", "gpt-x"]
+START = ["start", "articles.jsonl", "--prompt", "{{text}}", *_MODEL]
 
 _NUMBERS = ("0", "-1", "abc", "", "nan", "inf", "1.5", "1e3", "9" * 30, "٣", "0x10")
 _WHOLE = ("--rpm", "--tpm", "--workers", "--threads", "--max-requests", "--limit")
@@ -88,6 +91,41 @@ def test_what_does_not_go_together_is_refused_in_one_line(
     refuse: Refuse, arguments: list[str], words: str
 ) -> None:
     assert words in refuse(arguments)
+
+
+_TYPO = ["--price", "gpt-y=1,1,1"]
+
+
+@pytest.mark.parametrize("command", [START, [*START, "--dry-run"], ["resume"]])
+def test_the_price_of_a_model_that_is_not_asked_is_refused_with_both_names(
+    refuse: Refuse, stage: Stage, command: list[str]
+) -> None:
+    """It would price nothing: the cost would be unknown in the morning."""
+    stage.config = a_config(task=TaskSpec(prompt="{{text}}", model="gpt-x"))
+    said = refuse([*command, "--price", "GPT-X=1,1,1", *_TYPO])
+    assert "--price names gpt-y, but --model gpt-x is asked" in said
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--price", "gpt-x=1,1,1", "--price", "gpt-x-2026-08-06=1,1,1"],
+        [*_TYPO, "--param", 'models=["gpt-y"]'],
+        [*_TYPO, "--model", "openrouter/auto"],
+    ],
+)
+def test_prices_of_models_that_may_answer_are_taken(
+    stage: Stage, more: list[str]
+) -> None:
+    words = [word for word in START if "--model" not in more or word not in _MODEL]
+    assert 0 == main([*words, "--dry-run", *more])
+    assert stage.told
+
+
+def test_a_task_file_may_choose_among_models_with_prices(stage: Stage) -> None:
+    words = ["start", "articles.jsonl", "--task", "t.py", *_MODEL, "--dry-run"]
+    assert 0 == main([*words, *_TYPO])
+    assert stage.told
 
 
 def test_a_folder_of_another_account_is_told_in_one_line(

@@ -162,7 +162,7 @@ def test_every_option_of_a_resume_reaches_the_changes(stage: Stage) -> None:
             *("--schema", "s.json", "--valid-regex", "^y", "--choices", "yes,no"),
             *("--reask-truncated", "--model", "gpt-y", "--endpoint", "embeddings"),
             *("--base-url", "http://localhost/v1", "--param", "seed=1"),
-            *("--price", "gpt-x=1.5,0.5,10"),
+            *("--price", "gpt-y=1.5,0.5,10"),
             *_PACE,
         ]
     )
@@ -186,7 +186,7 @@ def test_every_option_of_a_resume_reaches_the_changes(stage: Stage) -> None:
             endpoint=Endpoint.EMBEDDINGS,
             base_url="http://localhost/v1",
             params={"seed": 1},
-            prices={"gpt-x": _PRICE},
+            prices={"gpt-y": _PRICE},
         )
         == work["changes"]
     )
