@@ -28,6 +28,7 @@ from runner.itemfile.source import (
     line_bound,
     open_items,
 )
+from runner.itemfile.tables import as_table
 from runner.itemfile.text import path_text, shown
 from runner.records import Item, JsonObject, JsonScalar
 
@@ -157,6 +158,8 @@ class _Scanning:
         try:
             fields, item_id = self._read(raw, length)
         except BadLine as bad:
+            if raw is not None and not self._rejected.count and not self._builder:
+                bad = as_table(raw, self._path.suffix, bad)
             self._reject(line, offset, length, bad)
             return
         self._note_shape(line, is_batch_line(fields))

@@ -1,6 +1,9 @@
 """Files that cannot be read as items, and spellings of files that can."""
 
+import json
 import os
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -198,3 +201,57 @@ def test_a_file_that_grows_by_more_lines_than_were_counted_is_refused(
 
     with pytest.raises(ItemFileError, match="changed while it was being read"):
         scanned(path, check=append)
+
+
+TABLES: list[tuple[str, str]] = [
+    ("tickets.csv", "number,text\n1,{cell}\n2,no\n"),
+    ("tickets.CSV", "text\n{cell}\nno\n"),
+    ("tickets.csv", "number;text\n1;{cell}\n2;no\n"),
+    ("tickets.tsv", "number\ttext\n1\t{cell}\n2\tno\n"),
+    ("tickets.jsonl", "number,text\n1,{cell}\n2,no\n"),
+    ("tickets.txt", '"my number";"text"\n1;{cell}\n2;no\n'),
+    ("tickets", "my number\ttext\n1\t{cell}\n2\tno\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "table"), TABLES)
+def test_a_table_is_told_the_line_that_makes_items_of_it(
+    name: str, table: str, tmp_path: Path
+) -> None:
+    """Typed as it stands, it does so, with what Excel writes before the first byte."""
+    cell = 'say ""ä, b"";\nand go'
+    old, new = tmp_path / name, tmp_path / "new.jsonl"
+    old.write_text(table.format(cell=f'"{cell}"'), encoding="utf-8-sig")
+    with pytest.raises(ItemFileError) as raised:
+        scanned(old)
+    hint = raised.value.hint or ""
+    recipe = hint.removeprefix("it looks like CSV: ")
+    recipe = recipe.removesuffix(" makes JSONL of it")
+    recipe = recipe.replace("OLD", shlex.quote(str(old)))
+    recipe = recipe.replace("NEW", shlex.quote(str(new)))
+
+    subprocess.run(recipe, shell=True, check=True)
+
+    texts = [json.loads(line)["text"] for line in new.read_text().splitlines()]
+    assert [cell.replace('""', '"'), "no"] == texts
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("items.jsonl", "hello, world\n"),
+        ("items.jsonl", "{'a': 1, 'b': 2}\n"),
+        ("items.csv", '{"a": 1,}\n'),
+        ("items.csv", '{"a": 1}\nnumber,text\n'),
+    ],
+)
+def test_what_is_no_table_is_not_called_one(
+    name: str, content: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+
+    with pytest.raises(ItemFileError) as raised:
+        scanned(path)
+
+    assert "CSV" not in str(raised.value)
