@@ -41,6 +41,10 @@ RunName = Annotated[
         show_default=False,
     ),
 ]
+RunAtWork = Annotated[
+    str | None,
+    typer.Argument(metavar="RUN", help="the run; otherwise the one that is at work"),
+]
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -152,7 +156,7 @@ def export(*, run: RunName = None, given: ExportOptions) -> int:
     return writing.export(run, given)
 
 
-def stop(*, run: RunName = None, given: StopOptions) -> int:
+def stop(*, run: RunAtWork = None, given: StopOptions) -> int:
     """Have a run end in good order, and wait for it."""
     from runner.cli import writing  # noqa: PLC0415
 

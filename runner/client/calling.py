@@ -22,7 +22,6 @@ import openai
 
 from runner.client import failures, headers
 from runner.client.connections import LaneTransport
-from runner.client.descriptors import ensure_descriptors
 from runner.client.flights import Flight, Flights
 from runner.client.proxies import proxy_for
 from runner.client.redaction import Redactor
@@ -53,7 +52,6 @@ class Client:
     def __init__(self, settings: ClientSettings, api_key: str, clock: Clock) -> None:
         _check_key(api_key)
         url = _checked_url(settings.base_url)
-        ensure_descriptors(settings.connections)
         self._settings = settings
         self._clock = clock
         self._pid = os.getpid()

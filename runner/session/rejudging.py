@@ -9,7 +9,6 @@ Floor: the run.
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -23,9 +22,9 @@ from runner.checkpoint.reading import RunReader
 from runner.checkpoint.shard import Shard
 from runner.clock import Clock
 from runner.config import RunConfig
-from runner.errors import RunChanged, StoreError, TaskError
+from runner.errors import RunChanged, StoreError, TaskError, UsageError
 from runner.itemfile import ItemIndex, ItemReader
-from runner.keys import redacted
+from runner.keys import redacted, resolve_key
 from runner.records import Answer, Item, OutcomeState, Verdict
 from runner.run_folder import SUPERVISOR_SLOT
 from runner.session.changes import changed_config, identity_of
@@ -66,7 +65,7 @@ def rejudge(
         reader.check_keys()
         shard = Shard(run_folder, SUPERVISOR_SLOT)
         opened.callback(shard.close)
-        key = os.environ.get(config.service.api_key_env)
+        key = _known_key(config)
         court = _Court(task, reader, shard, clock, key)
         with _half_judged(run_folder, manifest, config):
             for row in range(len(index)):
@@ -74,6 +73,15 @@ def rejudge(
                 if on_progress:
                     on_progress(JUDGING, row + 1, len(index))
             return court.result()
+
+
+def _known_key(config: RunConfig) -> str | None:
+    """The run's key, if it is still where it was: what a rule says may hold it."""
+    service = config.service
+    try:
+        return resolve_key(service.api_key_env, service.api_key_path, None)
+    except UsageError:
+        return None  # nothing is sent: none is needed
 
 
 @contextlib.contextmanager

@@ -20,9 +20,8 @@ _THREADS_WORTH_A_WORKER = 32
 _FULL = 0.75
 """Of what its workers may have under way a run needs another one from here on: that
 takes a second to start."""
-# Pipe, lock, cells, items, database and WAL, standard streams: 20 seen per worker,
-# and one connection for each thread.
-_DESCRIPTORS_BESIDE_CONNECTIONS = 32
+_DESCRIPTORS_BESIDE_CONNECTIONS = 64
+"""Shard, limiter, pipes, logs, name lookups, imports: about 40 at most in a worker."""
 _DESCRIPTORS_PER_WORKER_HERE = 4
 _BYTES_A_CALL = 1 << 20
 """Of memory, thread, connection, item and answers on their way to the disk."""
@@ -90,7 +89,8 @@ def concurrency_for(pacing: Pacing, items: int) -> Concurrency:
 def check_descriptors(concurrency: Concurrency) -> None:
     """Raise the soft limit of open files as needed; UsageError if it is too low.
 
-    Out of descriptors, calls fail in a way that looks like an outage.
+    Workers inherit it. Out of descriptors, calls fail in a way that looks like an
+    outage (29 of 60 threads at a limit of 64).
     """
     needed = max(
         concurrency.threads + _DESCRIPTORS_BESIDE_CONNECTIONS,
@@ -114,7 +114,7 @@ def _most_connections() -> int:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard == resource.RLIM_INFINITY:
         return MOST_THREADS
-    return hard - 2 * _DESCRIPTORS_BESIDE_CONNECTIONS
+    return hard - _DESCRIPTORS_BESIDE_CONNECTIONS
 
 
 def _memory_bytes() -> int:

@@ -3,6 +3,7 @@
 Reads the task file's text at most and runs none of it. Floor: rooms.
 """
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,18 @@ def _named(spec: TaskSpec) -> Iterator[str]:
 
 def _has_function(path: Path) -> bool:
     try:
-        return _FUNCTION in read_source(path)
-    except TaskError:
+        parsed = ast.parse(read_source(path))
+    except (TaskError, SyntaxError, ValueError):
         return False  # whoever loads it says why
+    return _FUNCTION in {name for node in parsed.body for name in _defined_by(node)}
+
+
+def _defined_by(node: ast.stmt) -> Iterator[str]:
+    """Names that a statement at the top of a file defines."""
+    match node:
+        case ast.FunctionDef(name=name):
+            yield name
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            yield from (each.asname or each.name for each in names)
+        case ast.Assign(targets=targets):
+            yield from (each.id for each in targets if isinstance(each, ast.Name))

@@ -9,7 +9,7 @@ from session_stage import KEY, Killed, Script, Stage, valid_but
 from runner.api import Run
 from runner.api_records import Changes
 from runner.cli import main
-from runner.config import TaskSpec
+from runner.config import Service, TaskSpec
 from runner.durable import with_checksum, without_checksum, write_json
 from runner.errors import HalfJudged, RunChanged, TaskError
 from runner.records import OutcomeState
@@ -49,6 +49,26 @@ def test_what_a_rule_says_when_it_raises_does_not_show_the_key(
         f"{source}import os\n"
         "def is_response_valid(text): raise ValueError(os.environ['OPENAI_API_KEY'])\n"
     )
+
+    stage.run.rejudge()
+
+    assert "ValueError: [redacted]" in (stage.outcomes()[0].reason or "")
+
+
+def test_nor_where_the_key_is_in_a_file(stage: Stage, tmp_path: Path) -> None:
+    task, key_path = tmp_path / "mine.py", tmp_path / "key"
+    key_path.write_text("secret-of-a-file")
+    key_path.chmod(0o600)
+    source = "def get_prompt(item): return item['text']\n"
+    task.write_text(source)
+    service = Service(base_url="http://127.0.0.1:9/v1", api_key_path=key_path)
+    spec = TaskSpec(task_path=task, model="gpt-4o-mini")
+    stage.start("a", task=spec, service=service)
+    stage.session()
+    raises = (
+        f"raise ValueError(__import__('pathlib').Path({str(key_path)!r}).read_text())"
+    )
+    task.write_text(f"{source}def is_response_valid(text): {raises}\n")
 
     stage.run.rejudge()
 
