@@ -16,7 +16,7 @@ from runner.itemfile.identity import (
 from runner.itemfile.index import ItemIndex
 from runner.itemfile.lines import MAX_LINE_BYTES
 from runner.itemfile.parsing import MAX_NESTING
-from runner.itemfile.peek import is_batch_file
+from runner.itemfile.peek import is_batch_file, refuse_nearly_batch
 from runner.itemfile.reading import ItemReader
 from runner.itemfile.rejected import (
     RejectedFile,
@@ -47,5 +47,6 @@ __all__ = [
     "is_batch_line",
     "possible_digests",
     "read_rejected",
+    "refuse_nearly_batch",
     "scan",
 ]

@@ -14,7 +14,7 @@ from runner.config import RunConfig
 from runner.durable import blaming_the_disk
 from runner.errors import StateError
 from runner.finalizer import check_targets
-from runner.itemfile import is_batch_file
+from runner.itemfile import is_batch_file, refuse_nearly_batch
 from runner.preflight import check_base_url, probe
 from runner.run_folder import INDEX, REJECTED, folder_of
 from runner.session.building import building, locked, moved
@@ -46,6 +46,7 @@ def plan_run(
     Raises what `create_run` would raise, but for a server that does not answer.
     """
     config = completed(config)
+    _check_asking(config)
     check_ground(state_dir)
     _admitted(config, name, state_dir, new=new)
     check_room(state_dir, config.pacing.min_free_bytes)
@@ -80,6 +81,7 @@ def create_run(
     of that name or on those items is there already, StateError for the folder.
     """
     config = completed(config)
+    _check_asking(config)
     check_ground(state_dir)
     _admitted(config, name, state_dir, new=new)
     config = _with_server(config)
@@ -168,6 +170,14 @@ def completed(config: RunConfig) -> RunConfig:
             service, api_key_path=key_path and key_path.absolute()
         ),
     )
+
+
+def _check_asking(config: RunConfig) -> None:
+    """ItemFileError where items were to bring their questions, and do not quite."""
+    task = config.task
+    told = task.prompt, task.prompt_path, task.task_path
+    if not task.batch and all(each is None for each in told):
+        refuse_nearly_batch(config.items_path)
 
 
 def _with_server(config: RunConfig) -> RunConfig:

@@ -10,7 +10,7 @@ import pytest
 from itemfile_cases import UTF8_BOM, needs_proc, scanned, written
 
 from runner.errors import ItemFileError
-from runner.itemfile import ItemReader, digest_of
+from runner.itemfile import ItemReader, digest_of, refuse_nearly_batch
 from runner.records import Item
 
 ITEM = '{"a": "x"}\n'
@@ -255,3 +255,50 @@ def test_what_is_no_table_is_not_called_one(
         scanned(path)
 
     assert "CSV" not in str(raised.value)
+
+
+_BATCH: dict[str, object] = {
+    "custom_id": "a",
+    "method": "POST",
+    "url": "/v1/embeddings",
+    "body": {"model": "m"},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "amiss"),
+    [
+        ({"custom_id": 7}, '"custom_id" is 7, not a text'),
+        ({"custom_id": ...}, '"custom_id" is missing'),
+        ({"method": "GET"}, '"method" is "GET", not "POST"'),
+        ({"body": "{}"}, '"body" is "{}", not an object'),
+        (
+            {"url": "https://api.x.com/v1/responses"},
+            '"url" is "https://api.x.com/v1/responses", not "/v1/responses"',
+        ),
+        ({"url": "embeddings"}, '"url" is "embeddings", not "/v1/embeddings"'),
+        ({"url": "/v2/chat"}, '"url" is "/v2/chat", not "/v1/chat/completions"'),
+        ({"url": "https://["}, '"url" is "https://[", not "/v1/chat/completions"'),
+        ({"method": ..., "url": ...}, '"method" is missing; "url" is missing'),
+    ],
+)
+def test_what_is_nearly_a_batch_line_is_told_what_is_amiss(
+    change: dict[str, object], amiss: str, tmp_path: Path
+) -> None:
+    line = {k: v for k, v in {**_BATCH, **change}.items() if v is not ...}
+    path = written(tmp_path, b"", json.dumps(line).encode())
+
+    with pytest.raises(ItemFileError) as raised:
+        refuse_nearly_batch(path)
+
+    assert raised.value.message.startswith(f"{path}:2 is not quite an OpenAI Batch")
+    assert f"({amiss}" in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "line", [{"text": "a"}, {"custom_id": "a", "text": "b"}, _BATCH]
+)
+def test_a_batch_line_and_an_item_of_ones_own_have_nothing_amiss(
+    line: dict[str, object], tmp_path: Path
+) -> None:
+    refuse_nearly_batch(written(tmp_path, json.dumps(line).encode()))

@@ -103,6 +103,13 @@ def test_a_batch_line_needs_all_four_fields(change: dict[str, object]) -> None:
     assert not is_batch_line({**line, **change})
 
 
+@pytest.mark.parametrize(
+    "url", ["/chat/completions", "/responses", "/embeddings", "/completions"]
+)
+def test_a_batch_file_for_azure_needs_no_v1(url: str) -> None:
+    assert is_batch_line({"custom_id": "a", "method": "POST", "url": url, "body": {}})
+
+
 def test_each_item_is_checked_once_in_order(tmp_path: Path) -> None:
     path = written(tmp_path, b'{"id":"a","n":1}', b"", b"bad", b'{"id":"b","n":2}')
     seen: list[Item] = []

@@ -14,6 +14,7 @@ from runner.api_records import Plan
 from runner.checkpoint.locks import RunLock
 from runner.config import Pacing, Price, Service, TaskSpec, default_output
 from runner.errors import (
+    ItemFileError,
     RunExists,
     RunnerError,
     StateTooNew,
@@ -287,3 +288,17 @@ def test_where_nothing_was_answered_nothing_is_paid_again(stage: Stage) -> None:
         Run.start(stage.config(), state_dir=stage.state_dir)
     assert "runner resume items" in str(refused.value)
     assert "pays again" not in str(refused.value)
+
+
+def test_items_that_are_nearly_batch_lines_are_refused_unless_there_is_a_prompt(
+    stage: Stage,
+) -> None:
+    """`nothing says what to ask` would send somebody to write a prompt."""
+    line = {"method": "POST", "url": "/v1/responses", "body": {"model": "gpt-4o-mini"}}
+    stage.items_path.write_text(json.dumps(line))
+    untold = stage.config(task=TaskSpec())
+    for do in (Run.plan, Run.start):
+        with pytest.raises(ItemFileError, match=r'jsonl:1 .*"custom_id" is missing'):
+            do(untold, state_dir=stage.state_dir)
+    task = TaskSpec(prompt="{{body}}", model="gpt-4o-mini")
+    assert Run.plan(stage.config(task=task), state_dir=stage.state_dir).items == 1
