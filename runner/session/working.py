@@ -207,8 +207,10 @@ def _with_consent(run_folder: Path, manifest: Manifest, wishes: Wishes) -> Manif
         return manifest
     if not wishes.accept_changes:
         many = len(load_due(run_folder, manifest.held_back))
+        items = "item" if many == 1 else "items"
         raise RunChanged(
-            f"{many:,} items lost their answers in the damage; asking them pays again",
+            f"{many:,} {items} may have lost an answer in the damage; asking again"
+            " pays again",
             f"`runner resume {manifest.run} --accept-changes`",
         )
     manifest = dataclasses.replace(manifest, held_back=None)
