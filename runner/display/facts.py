@@ -67,7 +67,9 @@ def state_fact(status: RunStatus) -> Fact:
         case RunState.RUNNING:
             return Fact("state", "running", "good")
         case RunState.DRAINING:
-            words = "draining: nothing new starts, answers under way are recorded"
+            words = "draining: nothing new starts"
+            if status.in_flight:
+                words += ", answers under way are recorded"
             # In full it is said at the end, once.
             because = f" ({shortened(why, _WHY_COLUMNS)})" if why else ""
             return Fact("state", f"{words}{because}", "careful")
@@ -163,13 +165,15 @@ def in_flight_words(status: RunStatus) -> str:
     return f"{words}, of at most {count(status.in_flight_target)} now"
 
 
-def left_fact(status: RunStatus) -> Fact:
+def left_facts(status: RunStatus) -> list[Fact]:
     """How long it will take; never a guess where nothing is known."""
-    if status.state is RunState.DRAINING:
-        answers = count(status.in_flight, "answer")
-        return Fact("waiting", f"for {answers} under way", "careful")
-    eta = "not known yet" if status.eta_s is None else duration(status.eta_s)
-    return Fact("ETA", eta)
+    if status.state is not RunState.DRAINING:
+        eta = "not known yet" if status.eta_s is None else duration(status.eta_s)
+        return [Fact("ETA", eta)]
+    if not status.in_flight:
+        return []
+    answers = count(status.in_flight, "answer")
+    return [Fact("waiting", f"for {answers} under way", "careful")]
 
 
 def _verdicts(status: RunStatus) -> Iterator[Fact]:
@@ -211,7 +215,7 @@ def _at_work(status: RunStatus) -> Iterator[Fact]:
         yield Fact("waiting", waiting, "careful")
     if slowest:
         yield Fact("slowest", slowest)
-    yield left_fact(status)
+    yield from left_facts(status)
 
 
 def _last_sign(status: RunStatus, now_unix_s: float) -> Iterator[Fact]:

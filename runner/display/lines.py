@@ -15,7 +15,7 @@ from runner.display.facts import (
     AT_WORK,
     anew_words,
     items_words,
-    left_fact,
+    left_facts,
     speed_words,
     state_fact,
     status_cost_words,
@@ -92,7 +92,7 @@ def status_line(status: RunStatus) -> str:
             f"{count(status.in_flight)} in flight",
             speed_words(status),
             f"cost {status_cost_words(status)}",
-            _left_words(status),
+            *(f"{left.label} {left.text}" for left in left_facts(status)),
         ]
     else:
         words.append(f"cost {status_cost_words(status)}")
@@ -104,8 +104,3 @@ def status_line(status: RunStatus) -> str:
     if waiting and status.state is RunState.RUNNING:
         words.append(f"waiting: {waiting}")
     return ", ".join(word for word in words if word)
-
-
-def _left_words(status: RunStatus) -> str:
-    left = left_fact(status)
-    return f"{left.label} {left.text}"

@@ -21,7 +21,7 @@ from runner.display.facts import (
     Fact,
     anew_words,
     kinds_words,
-    left_fact,
+    left_facts,
     slowest_words,
     speed_words,
     state_fact,
@@ -94,7 +94,7 @@ def _live_facts(status: RunStatus) -> list[Fact]:
     ]
     if status.state in AT_WORK:
         speed = speed_words(status)
-        facts += [*([Fact("speed", speed)] if speed else []), left_fact(status)]
+        facts += [*([Fact("speed", speed)] if speed else []), *left_facts(status)]
     if status.state is RunState.STOPPED:
         facts.append(Fact("state", "stopped", "careful"))
     elif status.state is not RunState.RUNNING:

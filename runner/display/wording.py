@@ -69,8 +69,22 @@ def rate(per_minute: float, what: str, limit: int | None) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """The beginning of a text, with `...` where something is left out."""
-    return text if len(text) <= most else f"{text[: most - 3].rstrip()}..."
+    """The beginning of a text, with `...` where something is left out.
+
+    Cut between words, and what was opened by a bracket is closed.
+    """
+    if len(text) <= most:
+        return text
+    cut = text[: most - 3 - _open_brackets(text[: most - 3])]
+    words = cut.rpartition(" ")[0]
+    if text[len(cut)] != " " and len(words) > len(cut) // 2:
+        cut = words
+    cut = cut.rstrip(" ,;:(")
+    return f"{cut}...{')' * _open_brackets(cut)}"
+
+
+def _open_brackets(text: str) -> int:
+    return max(0, text.count("(") - text.count(")"))
 
 
 def _places(amount: Decimal) -> int:

@@ -132,6 +132,24 @@ def test_a_draining_run_says_what_it_waits_for() -> None:
     assert "waiting for 1 answer under way" in status_line(status)
 
 
+def test_a_draining_run_with_nothing_under_way_says_nothing_of_waiting() -> None:
+    status = a_status(state=RunState.DRAINING, in_flight=0)
+    assert "waiting" not in _facts(status)
+    assert "draining: nothing new starts" == _facts(status)["state"]
+    assert "under way" not in status_line(status)
+    assert "waiting" not in status_line(status)
+
+
+def test_why_a_run_drains_is_cut_between_words_and_its_brackets_are_closed() -> None:
+    why = "there is no such model for this key (HTTP 404, NotFoundError): no model xy"
+    status = a_status(state=RunState.DRAINING, stopped_because=why, in_flight=0)
+    assert (
+        "draining: nothing new starts"
+        " (there is no such model for this key (HTTP 404...))"
+        == _facts(status)["state"]
+    )
+
+
 def test_a_run_whose_process_lives_but_does_not_move_is_noticed() -> None:
     assert "1 min ago: it does not move" == _facts(a_status(), 120.0)["last sign"]
     assert "last sign" not in _facts(a_status(), 62.0)

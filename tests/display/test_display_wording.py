@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.display.wording import count, duration, percent, rate, usd
+from runner.display.wording import count, duration, percent, rate, shortened, usd
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,21 @@ def test_a_rate_stands_beside_its_limit(
     per_minute: float, limit: int | None, expected: str
 ) -> None:
     assert expected == rate(per_minute, "requests", limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "expected"),
+    [
+        ("one two three", 13, "one two three"),
+        ("one two three", 12, "one two..."),
+        ("one two three", 10, "one two..."),
+        ("one (two (three four)", 20, "one (two (three...))"),
+        ("one (two, (three) four)", 20, "one (two...)"),
+        ("x" * 30, 20, "x" * 17 + "..."),
+    ],
+)
+def test_a_text_is_cut_between_words_and_its_brackets_are_closed(
+    text: str, most: int, expected: str
+) -> None:
+    assert expected == shortened(text, most)
+    assert len(shortened(text, most)) <= most
