@@ -71,6 +71,7 @@ def _items_words(summary: Summary) -> str:
 def _bill(summary: Summary) -> Iterator[Fact]:
     """What of the bill bought nothing, or is not certain."""
     totals = summary.totals
+    they = "it" if totals.possibly_billed == 1 else "they"
     is_at_work = summary.state in (RunState.RUNNING, RunState.DRAINING)
     without_outcome = "without a known outcome"
     if is_at_work:
@@ -82,7 +83,7 @@ def _bill(summary: Summary) -> Iterator[Fact]:
         (
             totals.possibly_billed,
             summary.possibly_billed_usd,
-            "failed after it had left",
+            f"failed after {they} had been sent",
         ),
         (summary.unresolved, summary.unresolved_usd, without_outcome),
         (totals.lost, summary.lost_usd, "lost and asked again"),

@@ -315,10 +315,12 @@ def test_what_is_uncertain_in_the_bill_is_said_at_its_highest() -> None:
         lost_unpriced=2,
     )
     shown = _summed(a_summary(totals=totals))
-    assert "perhaps $0.03 more: 3 requests failed after it had left" in shown
+    assert "perhaps $0.03 more: 3 requests failed after they had been sent" in shown
     assert (
         "perhaps more, nobody knows how much: 2 requests lost and asked again" in shown
     )
+    one = replace(totals, possibly_billed=1)
+    assert "1 request failed after it had been sent" in _summed(a_summary(totals=one))
 
 
 @pytest.mark.parametrize(
