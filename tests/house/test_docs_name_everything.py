@@ -91,6 +91,16 @@ def test_every_command_in_the_pages_can_be_typed() -> None:
     assert len(list(commands())) >= 15
 
 
+def test_a_unit_of_systemd_outlives_the_login_and_a_drain_is_no_failure() -> None:
+    """As the pages have it: where it is killed at night, nobody is there to mend it."""
+    units = re.findall(r"^\$ systemd-run .*$", ALL_TEXT, re.MULTILINE)
+
+    assert len(units) >= 1
+    for unit in units:
+        assert f"SuccessExitStatus={exit_codes.TERMINATED}" in unit
+    assert "loginctl enable-linger" in ALL_TEXT
+
+
 def test_no_page_names_an_option_that_does_not_exist() -> None:
     """In prose too; other programs' options are listed here."""
     foreign = {"--user", "--no-block", "--property", "--unit", "--collect"}
