@@ -21,10 +21,12 @@ from runner import exit_codes
 from runner.api import run
 from runner.cli.app import app
 from runner.errors import StateError, StoreError, UsageError
+from runner.limiter.headers import MAX_RETRY_AFTER_S
 from runner.records import FailureKind, OutcomeState, Totals
 from runner.run_status import RunState, RunStatus, StopKind
 
 ALL_TEXT = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
+OPERATING = page("docs/operating.md")
 WAITS = (
     "requests a day are used up",
     "the server asked for a pause (429)",
@@ -122,6 +124,14 @@ def test_everything_a_run_waits_for_is_explained(words: str) -> None:
 
     assert words in told.replace("{what} a day", "requests a day")
     assert words in page("docs/operating.md")
+
+
+def test_the_longest_pause_is_explained() -> None:
+    """A server may ask for hours: `status` then says less than that."""
+    row = re.search(r"^\| `the server asked for a pause.*$", OPERATING, re.MULTILINE)
+
+    assert row is not None
+    assert f"waited for {MAX_RETRY_AFTER_S / 60:.0f} minutes at a time" in row[0]
 
 
 def test_every_exit_code_is_explained() -> None:
