@@ -6,6 +6,7 @@ dataclass of groups. typer sees every option on its own, under its group's headi
 Floor: cli.
 """
 
+import collections
 import copy
 import dataclasses
 import inspect
@@ -14,6 +15,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from typer.core import TyperCommand
 from typer.models import OptionInfo
+
+from runner.errors import UsageError
 
 
 def spelled_out(
@@ -48,7 +51,19 @@ def spelled_out(
 
 
 class GroupedCommand(TyperCommand):
-    """A command whose help lists options under the headings of their groups."""
+    """A command whose help lists options under the headings of their groups.
+
+    An option with one value is taken once: of two, the last would win in silence.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As typer does, once no option is there twice."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        counted = collections.Counter(map(id, order))
+        for param in order:
+            if counted[id(param)] > 1 and _has_one_value(param):
+                raise UsageError(f"{param.opts[0]} is given twice", "keep one of them")
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then a section for each heading."""
@@ -103,6 +118,16 @@ def _parts(hint: Any) -> tuple[Any, OptionInfo]:
     kind, info = get_args(hint)
     assert isinstance(info, OptionInfo)
     return kind, copy.copy(info)
+
+
+def _has_one_value(param: Any) -> bool:
+    """Not so: a flag, what is repeatable, and what is refused however often."""
+    return not (
+        param.param_type_name == "argument"
+        or param.is_flag
+        or param.multiple
+        or param.hidden
+    )
 
 
 def _heading(param: Any) -> str:

@@ -128,6 +128,30 @@ def test_a_task_file_may_choose_among_models_with_prices(stage: Stage) -> None:
     assert stage.told
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "values"),
+    [
+        (START, "--prompt", ["{{a}}"]),
+        (START, "--rpm", ["5", "5"]),
+        (["resume"], "--max-cost", ["1", "2"]),
+        (["status"], "--state-dir", ["a", "b"]),
+        (["rejudge"], "--choices", ["a,b", ""]),
+    ],
+)
+def test_an_option_with_one_value_is_taken_once(
+    refuse: Refuse, command: list[str], option: str, values: list[str]
+) -> None:
+    given = [f"{option}={value}" for value in values]
+    said = refuse([*command, *given])
+    assert f"{option} is given twice: keep one of them" in said
+
+
+def test_what_may_be_said_often_may_be_said_twice(stage: Stage) -> None:
+    often = ["--param", "a=1", "--param", "b=2", "--yes", "--yes"]
+    assert 0 == main([*START, "--dry-run", *often])
+    assert {"a": 1, "b": 2} == stage.given("plan")["config"].task.params
+
+
 def test_a_folder_of_another_account_is_told_in_one_line(
     stage: Stage, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
