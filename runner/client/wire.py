@@ -26,6 +26,9 @@ KEEPALIVE_S = 30.0
 """Shorter than servers' own: a request sent into a connection that is just being
 closed is lost, possibly billed."""
 _PIECE_BYTES = 1 << 16
+_INTERIM = frozenset(range(100, 200)) - {101}
+"""The answer is still to come (RFC 9110, 15.2): 102 from a server at work, 103 from a
+CDN. After 101 it would speak another protocol."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +254,14 @@ class _Incoming:
 
 
 def _reply(incoming: Any, broke: OSError | None) -> http.client.HTTPResponse:
+    """The reply's head, behind all that a server says before it has one."""
+    reply = _begun(incoming, broke)
+    while reply.status in _INTERIM:
+        reply = _begun(incoming, broke)
+    return reply
+
+
+def _begun(incoming: Any, broke: OSError | None) -> http.client.HTTPResponse:
     reply = http.client.HTTPResponse(incoming, method="POST")
     try:
         with _named(httpx2.ReadTimeout, httpx2.ReadError):
