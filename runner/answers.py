@@ -16,6 +16,10 @@ from runner.records import Answer, Endpoint, JsonObject, Usage
 _MOST_TOKENS = 2**53
 """More than this in one answer is nonsense, and would not survive a float."""
 
+_HEAD_BYTES = 64
+_BEFORE_JSON = b" \t\r\n\xef\xbb\xbf"
+_JSON_BEGINS = (b"{", b"[")
+
 _FINISH_REASONS = {
     "completed": "stop",
     "max_output_tokens": "length",
@@ -31,8 +35,9 @@ def parse_body(body: bytes) -> JsonObject | None:
     """Return the body's JSON object; None when it is anything else.
 
     Lone surrogates stay as they are, escaped or (as some Python servers write
-    them) raw. NaN and Infinity are let through: a paid answer is not thrown away
-    for them, but whoever writes it out as strict JSON must expect them.
+    them) raw. Other bytes that are no UTF-8 become U+FFFD, and NaN and Infinity are
+    let through: a paid answer is not thrown away for them, but whoever writes it
+    out as strict JSON must expect them.
     """
     parsed = parse_json(body)
     return parsed if isinstance(parsed, dict) else None
@@ -41,10 +46,19 @@ def parse_body(body: bytes) -> JsonObject | None:
 def parse_json(body: bytes) -> Any:
     """Return the body's JSON value; None when it is not JSON."""
     try:
-        return json.loads(body.decode("utf-8", "surrogatepass").lstrip("\ufeff"))
+        return json.loads(_decoded(body).lstrip("\ufeff"))
     except (ValueError, RecursionError):
-        # ValueError: not UTF-8, not JSON, or a number of over 4,300 digits.
+        # ValueError: not JSON, or a number of over 4,300 digits.
         return None
+
+
+def _decoded(body: bytes) -> str:
+    try:
+        return body.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        # A megabyte of an image is no answer; replacing every byte of it takes long.
+        is_text = body[:_HEAD_BYTES].lstrip(_BEFORE_JSON)[:1] in _JSON_BEGINS
+        return body.decode("utf-8", "replace") if is_text else ""
 
 
 def read_answer(endpoint: Endpoint, body: bytes) -> Answer | None:

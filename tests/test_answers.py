@@ -309,6 +309,28 @@ def test_what_is_no_json_object_is_none(body: bytes) -> None:
     assert parse_body(body) is None
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\r\n "])
+def test_one_byte_that_is_no_utf8_costs_a_character_and_not_the_answer(
+    mark: bytes,
+) -> None:
+    """It would be paid for six times: the server sends it each time."""
+    body = mark + b'{"choices": [{"message": {"content": "caf\xe9 noir"}}]}'
+    answer = read_answer(Endpoint.CHAT, body)
+    assert answer is not None
+    assert answer.response == "caf\ufffd noir"
+
+
+def test_a_long_picture_is_seen_to_be_no_answer_without_reading_it_all() -> None:
+    """Replacing fifty million bytes takes a second and a hundred megabytes."""
+
+    class Picture(bytes):
+        def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+            assert errors != "replace"
+            return super().decode(encoding, errors)
+
+    assert parse_body(Picture(b"\xff\xd8\xff\xe0")) is None
+
+
 def test_a_byte_order_mark_and_nan_do_not_lose_an_answer() -> None:
     parsed = parse_body(b'\xef\xbb\xbf{"a": 1, "b": NaN}')
     assert parsed is not None

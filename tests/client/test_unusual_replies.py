@@ -38,3 +38,11 @@ def test_a_server_that_changes_the_protocol_gave_no_answer(
     reply = connect(serve(always(switch)).url).call(chat(), "night-1-1")
     assert reply.failure is not None
     assert reply.status == 101
+
+
+def test_one_byte_that_is_no_utf8_leaves_the_answer_and_its_bytes(
+    serve: Serve, connect: Connect
+) -> None:
+    body = BODY.replace(b"an answer", b"caf\xe9")
+    reply = connect(serve(always(http(200, body))).url).call(chat(), "night-1-1")
+    assert (reply.failure, reply.body) == (None, body)
