@@ -65,11 +65,12 @@ def read_answer(endpoint: Endpoint, body: bytes) -> Answer | None:
     """Read the body of a 2xx; None when it has not the shape of `endpoint`.
 
     Shapes: OpenAI's API reference, and what compatible servers were seen to send.
+    One without the shape that says what it used is an answer with nothing in it.
     """
     parsed = parse_body(body)
     if parsed is None:
         return None
-    return _READERS[endpoint](parsed)
+    return _READERS[endpoint](parsed) or _bill(parsed)
 
 
 def read_usage(body: JsonObject) -> Usage | None:
@@ -260,6 +261,20 @@ def _other(body: JsonObject) -> Answer:
         refusal=None,
         model=_text(body.get("model")),
         usage=read_usage(body),
+        body=body,
+    )
+
+
+def _bill(body: JsonObject) -> Answer | None:
+    usage = read_usage(body)
+    if usage is None:
+        return None
+    return Answer(
+        response=None,
+        finish_reason=None,
+        refusal=None,
+        model=_text(body.get("model")),
+        usage=usage,
         body=body,
     )
 

@@ -94,6 +94,25 @@ def test_json_without_a_message_is_no_chat_answer(body: dict[str, Any]) -> None:
     assert read_answer(Endpoint.CHAT, json.dumps(body).encode()) is None
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "body"),
+    [
+        (Endpoint.CHAT, {"choices": []}),
+        (Endpoint.CHAT, {"choices": [{"message": None}]}),
+        (Endpoint.RESPONSES, {"output": None}),
+        (Endpoint.EMBEDDINGS, {"data": []}),
+    ],
+)
+def test_what_an_answer_without_any_content_used_is_counted(
+    endpoint: Endpoint, body: dict[str, Any]
+) -> None:
+    """It is billed all the same: as one of unknown cost it held its worst case."""
+    bill = {"prompt_tokens": 5, "completion_tokens": 7}
+    answer = read(endpoint, {"model": "gpt-x", **body, "usage": bill})
+    assert answer.usage == Usage(input_tokens=5, output_tokens=7)
+    assert (answer.response, answer.model) == (None, "gpt-x")
+
+
 def text(*texts: str) -> dict[str, Any]:
     parts = [{"type": "output_text", "text": text} for text in texts]
     return {"type": "message", "role": "assistant", "content": parts}
