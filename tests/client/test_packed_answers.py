@@ -26,6 +26,12 @@ def raw(body: bytes) -> bytes:
     [
         (gzip.compress(BODY), "gzip"),
         (gzip.compress(BODY), "X-GZIP"),
+        (gzip.compress(BODY), "gzip, identity"),
+        (gzip.compress(BODY), "identity,GZIP"),
+        (gzip.compress(BODY[:99]) + gzip.compress(BODY[99:]), "gzip"),
+        (gzip.compress(b"") + gzip.compress(BODY) + gzip.compress(b""), "gzip"),
+        (gzip.compress(BODY) + bytes(512), "gzip"),
+        (gzip.compress(BODY) + b"\r\n", "gzip"),
         (zlib.compress(BODY), "deflate"),
         (raw(BODY), "deflate"),
         (BODY, "identity"),
@@ -35,6 +41,18 @@ def test_its_answer_is_kept_unpacked(
     packed: bytes, name: str, serve: Serve, connect: Connect
 ) -> None:
     server = serve(always(http(200, packed, Content_Encoding=name)))
+    reply = connect(server.url).call(chat(), "r-1-1")
+    assert reply.failure is None
+    assert BODY == reply.body
+
+
+def test_an_answer_in_several_members_may_come_byte_by_byte(
+    serve: Serve, connect: Connect
+) -> None:
+    packed = gzip.compress(BODY[:99]) + gzip.compress(BODY[99:])
+    pieces = b"".join(b"1\r\n%c\r\n" % byte for byte in packed)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked"
+    server = serve(always(head + b"\r\n\r\n" + pieces + b"0\r\n\r\n"))
     reply = connect(server.url).call(chat(), "r-1-1")
     assert reply.failure is None
     assert BODY == reply.body
@@ -61,4 +79,15 @@ def test_a_small_answer_that_unpacks_to_gigabytes_is_cut(
     assert reply.failure is not None
     assert "longer than 256 MiB" in reply.failure.message
     assert reply.failure.possibly_billed
+    assert b"" == reply.body
+
+
+def test_members_that_unpack_to_gigabytes_together_are_cut(
+    serve: Serve, connect: Connect
+) -> None:
+    packed = gzip.compress(bytes(1 << 20)) * 300
+    server = serve(always(http(200, packed, Content_Encoding="gzip")))
+    reply = connect(server.url).call(chat(), "r-1-1")
+    assert reply.failure is not None
+    assert "longer than 256 MiB" in reply.failure.message
     assert b"" == reply.body
