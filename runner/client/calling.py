@@ -20,12 +20,12 @@ from urllib.parse import quote
 import httpx2
 import openai
 
-from runner.client import failures, headers
+from runner.client import headers
 from runner.client.connections import LaneTransport
 from runner.client.flights import Flight, Flights
 from runner.client.proxies import proxy_for
 from runner.client.redaction import Redactor
-from runner.client.replies import failure_in
+from runner.client.replies import failure_in, failure_in_part
 from runner.client.session import OneSend
 from runner.client.settings import ClientSettings
 from runner.clock import Clock
@@ -124,8 +124,8 @@ class Client:
         except openai.APIStatusError as error:
             response = error.response
         except Exception as error:  # noqa: BLE001 - the money may be spent: told, not raised
-            broken = failures.of_break(error, flight)
-            return self._reply(flight, b"".join(flight.chunks), broken)
+            body = b"".join(flight.chunks)
+            return self._reply(flight, body, failure_in_part(error, body, flight))
         body = response.content
         return self._reply(flight, body, failure_in(response.status_code, body, flight))
 

@@ -36,6 +36,26 @@ def failure_in(status: int, body: bytes, flight: Flight) -> Failure | None:
     )
 
 
+def failure_in_part(
+    error: BaseException, body: bytes, flight: Flight
+) -> Failure | None:
+    """Return why a reply that broke off is no answer; None when it is one.
+
+    Without a length a pause looks like the end, and the other way round. A whole JSON
+    object has nothing more to say, and was paid for.
+    """
+    if flight.status is None or _has_length(flight) or parse_body(body) is None:
+        return failures.of_break(error, flight)
+    return failure_in(flight.status, body, flight)
+
+
+def _has_length(flight: Flight) -> bool:
+    """Whether the server said how long its reply is; two lengths are none."""
+    said = [value for name, value in flight.headers if name == "content-length"]
+    lengths = {length.strip() for length in ",".join(said).split(",")}
+    return len(lengths) == 1 and lengths.pop().isdecimal()
+
+
 def _redirect(flight: Flight) -> ErrorBody | None:
     """Say where a redirect goes, without its query: that may hold anything."""
     location = dict(flight.headers).get("location")

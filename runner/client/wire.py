@@ -30,6 +30,8 @@ _INTERIM = frozenset(range(100, 200)) - {101}
 """The answer is still to come (RFC 9110, 15.2): 102 from a server at work, 103 from a
 CDN. After 101 it would speak another protocol."""
 
+_MOST_DIGITS = 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
@@ -258,7 +260,31 @@ def _reply(incoming: Any, broke: OSError | None) -> http.client.HTTPResponse:
     reply = _begun(incoming, broke)
     while reply.status in _INTERIM:
         reply = _begun(incoming, broke)
+    _find_end(reply)
     return reply
+
+
+def _find_end(reply: http.client.HTTPResponse) -> None:
+    """Where `http.client` takes a body to end with its connection, and it does not.
+
+    Of several codings it knows none, also where the last is chunked (RFC 9112, 6.3);
+    a length said twice is said (RFC 9110, 8.6), and it takes it for none.
+    """
+    if reply.chunked or reply.length == 0:
+        return
+    codings = _listed(reply, "transfer-encoding")
+    lengths = set(_listed(reply, "content-length"))
+    if codings and codings[-1].lower() == "chunked":
+        reply.chunked, reply.chunk_left, reply.length = True, None, None
+    elif reply.length is None and len(lengths) == 1:
+        length = lengths.pop()
+        is_number = length.isdecimal() and len(length) < _MOST_DIGITS
+        reply.length = int(length) if is_number else None
+
+
+def _listed(reply: http.client.HTTPResponse, name: str) -> list[str]:
+    said = ",".join(reply.headers.get_all(name, []))
+    return [word.strip() for word in said.split(",") if word.strip()]
 
 
 def _begun(incoming: Any, broke: OSError | None) -> http.client.HTTPResponse:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from client_server import Script, Server, always, chat, http
+from client_server import Line, Script, Server, always, chat, http
 
 from runner.client import Client
+from runner.records import FailureKind
 
 Serve = Callable[[Script], Server]
 Connect = Callable[..., Client]
@@ -46,3 +47,70 @@ def test_one_byte_that_is_no_utf8_leaves_the_answer_and_its_bytes(
     body = BODY.replace(b"an answer", b"caf\xe9")
     reply = connect(serve(always(http(200, body))).url).call(chat(), "night-1-1")
     assert (reply.failure, reply.body) == (None, body)
+
+
+CHUNK = b"%x\r\n%b\r\n" % (len(BODY), BODY)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (b"Content-Length: %d, %d" % (len(BODY), len(BODY)), BODY),
+        (b"Transfer-Encoding: identity, chunked", CHUNK + b"0\r\n\r\n"),
+        (
+            b"Transfer-Encoding: identity\r\nTransfer-Encoding: Chunked",
+            CHUNK + b"0\r\n\r\n",
+        ),
+        (
+            b"Content-Length: 7\r\nTransfer-Encoding: identity, chunked",
+            CHUNK + b"0\r\n\r\n",
+        ),
+    ],
+)
+def test_the_end_of_an_answer_is_found_however_it_is_said(
+    headers: bytes, body: bytes, serve: Serve, connect: Connect
+) -> None:
+    """The connection stays open: nothing else tells it."""
+    server = serve(always(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n%b" % (headers, body)))
+    client = connect(server.url)
+    for _ in range(2):
+        reply = client.call(chat(), "night-1-1")
+        assert (reply.failure, reply.body) == (None, BODY)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\n" + BODY,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5, 7\r\n\r\n" + BODY,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNK,
+    ],
+)
+def test_an_answer_whose_end_is_never_said_is_no_timeout(
+    answer: bytes, serve: Serve, connect: Connect
+) -> None:
+    """It is all there, and was paid for."""
+    server = serve(always(answer))
+    reply = connect(server.url).call(chat(), "night-1-1", 0.05)
+    assert (reply.failure, reply.status, reply.body) == (None, 200, BODY)
+
+
+def test_a_refusal_whose_end_is_never_said_is_that_refusal(
+    serve: Serve, connect: Connect
+) -> None:
+    slower = b'HTTP/1.1 429 Slower\r\n\r\n{"error": {"message": "slower"}}'
+    failure = connect(serve(always(slower)).url).call(chat(), "night-1-1", 0.05).failure
+    assert failure is not None
+    assert (failure.kind, failure.possibly_billed) == (FailureKind.THROTTLED, False)
+
+
+def test_an_answer_that_is_shorter_than_it_says_is_none(
+    serve: Serve, connect: Connect
+) -> None:
+    def script(line: Line) -> None:
+        line.request()
+        line.send(http(200, BODY, length=len(BODY) + 1))
+
+    failure = connect(serve(script).url).call(chat(), "night-1-1").failure
+    assert failure is not None
+    assert (failure.kind, failure.possibly_billed) == (FailureKind.CUT, True)
