@@ -62,7 +62,7 @@ def admit(
     if key.day.until_ns > now_ns and run.trouble_ns:
         # A used-up day is a known wait, not an outage.
         run.trouble_ns, is_new = 0, True
-    no: Blocked | Refusal | None = _too_large(key, run, asked.want)
+    no: Blocked | Refusal | None = _too_large(key, run, asked.want, now_ns)
     no = no or _given_up(run, asked)
     no = no or _held(key, run, asked, now_ns) or _money(run, asked, now_ns)
     if isinstance(no, Blocked):
@@ -89,16 +89,23 @@ def pay_again(key: KeyState, run: RunState, permit: Permit, now_ns: int) -> None
         bucket.charge(amount, spacing, now_ns)
 
 
-def _too_large(key: KeyState, run: RunState, want: Want) -> Refusal | None:
-    limits = (("the key", key.tokens.limit), ("--tpm", run.tokens.limit))
-    for whose, limit in limits:
-        if 0 < limit < want.tokens:
-            message = (
-                f"the request needs {want.tokens:,} tokens at once, "
-                f"{whose} allows {limit:,} a minute (a lower output limit needs less)"
-            )
-            return Refusal(kind=RefusalKind.TOO_LARGE, message=message)
-    return None
+def _too_large(key: KeyState, run: RunState, want: Want, now_ns: int) -> Refusal | None:
+    """More than `--tpm` is refused for good; more than was learned, only if tried.
+
+    A limit may have been raised since it was learned, and nothing but an answer tells.
+    The request that asks has the whole minute to itself: see `Window.free_ns`.
+    """
+    if 0 < run.tokens.limit < want.tokens:
+        whose, limit = "--tpm", run.tokens.limit
+    elif key.is_too_large(want.tokens, now_ns):
+        whose, limit = "the key", key.tokens.limit
+    else:
+        return None
+    message = (
+        f"the request needs {want.tokens:,} tokens at once, "
+        f"{whose} allows {limit:,} a minute (a lower output limit needs less)"
+    )
+    return Refusal(kind=RefusalKind.TOO_LARGE, message=message)
 
 
 def _given_up(run: RunState, asked: Asked) -> Refusal | None:

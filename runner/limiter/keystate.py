@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from runner.limiter.belief import BELIEF_BYTES, Belief
 from runner.limiter.cell import Stored
 from runner.limiter.daily import DAY_BYTES, Day
 from runner.limiter.pacing import (
@@ -64,6 +65,8 @@ class KeyState:
     day: Day = field(default_factory=Day)
     request_refill: Refill = field(default_factory=Refill)
     token_refill: Refill = field(default_factory=Refill)
+    request_belief: Belief = field(default_factory=Belief)
+    token_belief: Belief = field(default_factory=Belief)
     starts_ns: int = 0
     """No limit may be used before; see `starts_ns()`."""
 
@@ -85,6 +88,27 @@ class KeyState:
         limit = self.tokens.own_limit(now_ns)
         return token_spacing_of(limit, is_even=self.token_refill.is_even)
 
+    def doubt(self, now_ns: int) -> None:
+        """Note, for each limit, that an answer of this moment does not show it."""
+        for belief in (self.request_belief, self.token_belief):
+            if belief.shown_ns != now_ns:
+                belief.not_shown(now_ns)
+        self.let_go(now_ns)
+
+    def let_go(self, now_ns: int) -> None:
+        """Forget limits that nothing speaks for any more."""
+        if self.requests.limit and self.request_belief.is_over(now_ns):
+            self.requests.set_limit(0, None, now_ns)
+            self.request_refill = Refill()
+        if self.tokens.limit and self.token_belief.is_over(now_ns):
+            self.tokens.set_limit(0, None, now_ns)
+            self.token_refill = Refill()
+
+    def is_too_large(self, tokens: int, now_ns: int) -> bool:
+        """Whether the server has refused as much at once, and still would."""
+        is_more = 0 < self.tokens.limit < tokens
+        return is_more and self.token_belief.refuses(tokens, now_ns)
+
     def to_bytes(self) -> bytes:
         """The inverse of `load`."""
         return b"".join(
@@ -96,6 +120,8 @@ class KeyState:
                 self.day.to_bytes(),
                 self.request_refill.to_bytes(),
                 self.token_refill.to_bytes(),
+                self.request_belief.to_bytes(),
+                self.token_belief.to_bytes(),
                 _NUMBER.pack(self.starts_ns),
             )
         )
@@ -132,7 +158,9 @@ class KeyState:
         day = cut + CUT_BYTES
         request_refill = day + DAY_BYTES
         token_refill = request_refill + REFILL_BYTES
-        number = token_refill + REFILL_BYTES
+        request_belief = token_refill + REFILL_BYTES
+        token_belief = request_belief + BELIEF_BYTES
+        number = token_belief + BELIEF_BYTES
         return cls(
             requests=Bucket.from_bytes(stored[:BUCKET_BYTES]),
             tokens=Bucket.from_bytes(stored[BUCKET_BYTES:pause]),
@@ -141,6 +169,8 @@ class KeyState:
             day=Day.from_bytes(stored[day:request_refill]),
             request_refill=Refill.from_bytes(stored[request_refill:]),
             token_refill=Refill.from_bytes(stored[token_refill:]),
+            request_belief=Belief.from_bytes(stored[request_belief:]),
+            token_belief=Belief.from_bytes(stored[token_belief:]),
             starts_ns=_NUMBER.unpack_from(stored, number)[0],
         )
 
@@ -150,4 +180,7 @@ class KeyState:
         self.tokens.mend(now_ns)
         self.pause.mend(now_ns)
         self.day.mend(now_ns)
+        self.request_belief.mend(now_ns)
+        self.token_belief.mend(now_ns)
         self.starts_ns = min(self.starts_ns, now_ns + REACH_NS)
+        self.let_go(now_ns)

@@ -74,7 +74,9 @@ def _take_over(
                 key.day.spent(kind, wait_s, now_ns)
     if not by_minute:
         return None
-    spacing_of = request_spacing_of if kind is Daily.REQUESTS else token_spacing_of
+    belief = key.request_belief if is_requests else key.token_belief
+    belief.shown(now_ns)
+    spacing_of = request_spacing_of if is_requests else token_spacing_of
     limit = min(meter.limit for meter in by_minute)
     bucket.set_limit(limit, spacing_of(limit), now_ns)
     used = [m.limit - m.remaining for m in by_minute if m.remaining is not None]

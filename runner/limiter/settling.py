@@ -44,6 +44,8 @@ _ALIVE = frozenset(
 """The server answered: no outage, whatever it said."""
 _SILENT = frozenset({FailureKind.NOT_SENT, FailureKind.TIMEOUT, FailureKind.CUT})
 _REFUSED_FOR_SPEED = frozenset({FailureKind.THROTTLED, FailureKind.SLOW_DOWN})
+_TOO_LARGE = frozenset({413, 429})
+"""How servers refuse what is larger than a limit of tokens."""
 _NEVER_COUNTS = _REFUSED_FOR_SPEED | {FailureKind.NOT_SENT, FailureKind.DENIED}
 
 
@@ -87,6 +89,7 @@ def answered(
     permit, want = ended.permit, ended.permit.want
     key.pause.succeeded(permit.epoch)
     learned = learn(key, run, said.meters, permit, None, now_ns)
+    key.doubt(now_ns)
     _watch_refill(key, learned, usage, now_ns)
     if usage is not None:
         _correct_tokens(key, run, permit, usage, learned.used_tokens, now_ns)
@@ -113,7 +116,10 @@ def failed(
     in_flight = max(1, run.lines.requests)
     _end_line(run, ended, committed_usd)
     learn(key, run, said.meters, permit, said.retry_after_s, now_ns)
-    if failure.kind is FailureKind.NOT_SENT:
+    is_too_large = _is_too_large(key, permit, failure, now_ns)
+    if is_too_large:
+        key.token_belief.refused(permit.want.tokens, now_ns)
+    if is_too_large or failure.kind is FailureKind.NOT_SENT:
         _take_back(key, run, permit)
     if failure.kind in _REFUSED_FOR_SPEED:
         bursts.end(run)
@@ -158,6 +164,15 @@ def given_back(key: KeyState, run: RunState, ended: Ended, now_ns: int) -> None:
     _end_line(run, ended, Decimal(0))
     if ended.permit.is_probe and run.breaker.is_open:
         run.breaker.drop_probe(now_ns)
+
+
+def _is_too_large(key: KeyState, permit: Permit, failure: Failure, now_ns: int) -> bool:
+    """Whether it was refused for being more than a whole minute allows.
+
+    It had the minute to itself, so that a 429 in any words means this.
+    """
+    is_more = 0 < key.tokens.limit < permit.want.tokens
+    return is_more and failure.status in _TOO_LARGE and key.day.until_ns <= now_ns
 
 
 def _end_line(run: RunState, ended: Ended, spent_usd: Decimal | None) -> None:

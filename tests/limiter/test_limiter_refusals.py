@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from limiter_fakes import FakeClock, failure, granted, limiter_in, want
 
-from runner.limiter import Limiter, Permit, RefusalKind, RunCeilings
+from runner.limiter import Limiter, Permit, RunCeilings
 from runner.limiter.throttle import Cut, Pause, Slower
 from runner.limiter.window import SECOND_NS
 from runner.records import FailureKind, Usage
@@ -313,18 +313,6 @@ def test_429s_in_a_row_do_not_make_it_crawl_afterwards(tmp_path: Path) -> None:
     for _ in range(30):
         granted(limiter)
     assert clock.now_s - began_s < 45
-
-
-def test_a_request_larger_than_the_key_allows_is_refused_at_once(
-    tmp_path: Path,
-) -> None:
-    limiter = proven(tmp_path, FakeClock())
-    said = headers(30_000, 29_900, "200ms", "tokens")
-    limiter.answered(granted(limiter, want(tokens=100)), said, None, None)
-    refusal = limiter.reserve(want(tokens=30_001), threading.Event())
-    assert not isinstance(refusal, Permit)
-    assert refusal.kind is RefusalKind.TOO_LARGE
-    assert "30,001 tokens" in refusal.message
 
 
 def test_the_token_ratio_follows_the_answers(tmp_path: Path) -> None:

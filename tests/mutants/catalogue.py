@@ -745,4 +745,18 @@ MUTANTS = (
         "        if self._past.unjudged:\n",
         "worker",
     ),
+    _one(
+        "a limit that was learned counts for ever",
+        "limiter/belief.py",
+        "        return is_doubted or now_ns - self.shown_ns >= _DAY_NS\n",
+        "        return False\n",
+        "limiter/test_limiter_beliefs.py",
+    ),
+    _one(
+        "what was learned refuses for good",
+        "limiter/belief.py",
+        "        return now_ns < self.refused_until_ns and amount >= self.refused_amount\n",
+        "        return True\n",
+        "limiter/test_limiter_beliefs.py",
+    ),
 )
