@@ -30,10 +30,15 @@ from runner.limiter.pair import CellPair
 SPAWN = multiprocessing.get_context("spawn")
 CENT = Decimal("0.01")
 BLOCK = 1500
+SLOTS = (1, 2, 3)
 
 
-def ask_for_a_while(folder: Path, slot: int, rpm: int | None, until_s: float) -> None:
-    """Reserve and answer until then; the moments go into a file."""
+def ask_for_a_while(folder: Path, slot: int, rpm: int | None, lasts_s: float) -> None:
+    """Reserve and answer once all are there; the moments go into a file."""
+    (folder / f"{slot}.ready").touch()
+    for other in SLOTS:
+        wait_for(folder / f"{other}.ready")
+    until_s = time.monotonic() + lasts_s
     limiter = Limiter(place_in(folder, slot), RunCeilings(rpm=rpm), SystemClock())
     stop, moments = threading.Event(), []
     while time.monotonic() < until_s:
@@ -93,7 +98,7 @@ def running(*processes: BaseProcess) -> Iterator[None]:
 
 
 def wait_for(path: Path) -> None:
-    ends_s = time.monotonic() + 20
+    ends_s = time.monotonic() + 60
     while not path.exists():
         assert time.monotonic() < ends_s
         time.sleep(0.01)
@@ -102,15 +107,14 @@ def wait_for(path: Path) -> None:
 def test_processes_never_lose_or_double_a_count(tmp_path: Path) -> None:
     clock = SystemClock()
     begin_session(place_in(tmp_path), RunCeilings(), {}, clock)
-    until_s = time.monotonic() + 1.5
     workers = [
-        SPAWN.Process(target=ask_for_a_while, args=(tmp_path, slot, None, until_s))
-        for slot in (1, 2, 3)
+        SPAWN.Process(target=ask_for_a_while, args=(tmp_path, slot, None, 1.0))
+        for slot in SLOTS
     ]
     with running(*workers):
         for worker in workers:
             worker.join(30)
-    asked = sum(len((tmp_path / f"{s}.txt").read_text().split()) for s in (1, 2, 3))
+    asked = sum(len((tmp_path / f"{s}.txt").read_text().split()) for s in SLOTS)
     key, run = CellPair(place_in(tmp_path), clock).peek()
     assert asked > 100
     assert asked * 10**10 == run.lines.committed_pico
@@ -121,15 +125,14 @@ def test_processes_never_lose_or_double_a_count(tmp_path: Path) -> None:
 
 def test_processes_share_one_pace(tmp_path: Path) -> None:
     begin_session(place_in(tmp_path), RunCeilings(), {}, SystemClock())
-    until_s = time.monotonic() + 1.8
     workers = [
-        SPAWN.Process(target=ask_for_a_while, args=(tmp_path, slot, 6000, until_s))
-        for slot in (1, 2, 3)
+        SPAWN.Process(target=ask_for_a_while, args=(tmp_path, slot, 6000, 1.0))
+        for slot in SLOTS
     ]
     with running(*workers):
         for worker in workers:
             worker.join(30)
-    texts = [(tmp_path / f"{slot}.txt").read_text() for slot in (1, 2, 3)]
+    texts = [(tmp_path / f"{slot}.txt").read_text() for slot in SLOTS]
     moments = sorted(float(line) for text in texts for line in text.split())
     interval_s = 60.25 / (6000 - 18)
     assert len(moments) > 50
