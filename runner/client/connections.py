@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import httpx2
 
-from runner.client.flights import Flight
+from runner.client.flights import Flight, HeldBack
 from runner.client.unpacking import unpacked
 from runner.client.wire import KEEPALIVE_S, Origin, Wire
 
@@ -47,14 +47,22 @@ class _ThroughProxy:
         self._transport = httpx2.HTTPTransport(
             verify=tls, limits=one, proxy=proxy, retries=0
         )
+        self._has_held_back = False
 
     def handle_request(
         self, request: httpx2.Request, flight: Flight
     ) -> httpx2.Response:
-        # Before it connects: afterwards its connection could not be kept.
+        # Before it connects, which may take seconds, and once more when the request's
+        # own headers go. That costs the connection; so not twice in a row, or a proxy
+        # that takes longer to connect than a permit lasts would carry nothing.
         flight.look_before_going()
+        flight.looks_again, self._has_held_back = not self._has_held_back, False
         request.extensions = {**request.extensions, "trace": flight.observe}
-        return self._transport.handle_request(request)
+        try:
+            return self._transport.handle_request(request)
+        except HeldBack:
+            self._has_held_back = True
+            raise
 
     def close(self) -> None:
         self._transport.close()

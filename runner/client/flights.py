@@ -56,6 +56,8 @@ class Flight:
         """The connection in use, kept from the thread's last call or new."""
         self.phase = Phase.CONNECTING
         self.is_held_back = False
+        self.looks_again = True
+        """Once the connection is there, where another layer makes it."""
         self._may_go = may_go
         self.cut_by: Cut | None = None
         self.status: int | None = None
@@ -95,13 +97,18 @@ class Flight:
         self.chunks = []
 
     def observe(self, event: str, info: dict[str, Any]) -> None:
-        """Follow the connection: httpcore's documented `trace` extension."""
+        """Follow the connection: httpcore's documented `trace` extension.
+
+        Raises HeldBack, where its layer is about to send: it closes the connection.
+        """
         step = event.partition(".")[2]
         if step in ("connect_tcp.complete", "start_tls.complete"):
             self.hold(info["return_value"].get_extra_info("socket"))
         elif step == "send_request_headers.started":
             # A proxy's CONNECT goes first, through the same events.
             if info["request"].method != b"CONNECT":
+                if self.looks_again:
+                    self.look_before_going()
                 self.phase = Phase.SENDING
         elif step == "send_request_headers.failed":
             # The kernel took no complete head: nothing a server could act on.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -596,3 +597,43 @@ def test_what_may_not_go_any_more_asks_no_proxy_for_a_tunnel(
     assert held.failure is not None
     assert held.failure.kind is FailureKind.HELD_BACK
     assert proxy.connections == 0
+
+
+def test_what_may_not_go_once_the_proxy_is_reached_stays_here(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop while it connects: the request would leave seconds later."""
+    proxy = serve(always(http()))
+    stopped: list[bool] = []
+
+    def connecting(*where: Any, **options: Any) -> Any:
+        stopped.append(True)
+        return create_connection(*where, **options)
+
+    create_connection = socket.create_connection
+    monkeypatch.setattr("socket.create_connection", connecting)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+    client = connect("http://api.example/v1")
+
+    held = client.call(chat(), "night-0-1", may_go=lambda: not stopped)
+    assert held.failure is not None
+    assert (held.failure.kind, held.failure.possibly_billed) == (
+        FailureKind.HELD_BACK,
+        False,
+    )
+    assert (stopped, proxy.requests) == ([True], [])
+
+
+def test_a_proxy_that_is_slower_than_a_permit_lasts_is_used_all_the_same(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each permit is good before it connects, and late once it has."""
+    proxy = serve(always(http()))
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+    client = connect("http://api.example/v1")
+
+    for expected in (FailureKind.HELD_BACK, None):
+        looks = iter([True, False])
+        failure = client.call(chat(), "night-0-1", may_go=lambda: next(looks)).failure  # noqa: B023 - called at once
+        assert expected == (failure.kind if failure else None)
+    assert len(proxy.requests) == 1
