@@ -60,8 +60,6 @@ class Wire:
         """
         limits = request.extensions["timeout"]
         connected = self._connected(flight, limits["connect"])
-        # Only now: a connection may take seconds. It is kept for the next call.
-        flight.look_before_going()
         try:
             connected.settimeout(limits["write"])
             error = _send(connected, _head(request), request.content, flight)
@@ -90,11 +88,21 @@ class Wire:
             connected.close()
 
     def _connected(self, flight: Flight, limit_s: float) -> socket.socket:
-        if self._socket is not None and self._is_over(self._socket):
+        """Where it goes from here; the last look at whether it may is behind it.
+
+        Raises HeldBack; the connection is kept for the next call.
+        """
+        if self._socket is not None:
+            # This may take a while. What the server says meanwhile, a late second
+            # answer to what was asked before, would be read as the answer to this.
+            flight.look_before_going()
+            if not self._is_over(self._socket):
+                return self._socket
             self.close()
-        if self._socket is None:
-            self._socket = _connect(self._origin, flight, limit_s)
-            self.rest()
+        self._socket = _connect(self._origin, flight, limit_s)
+        self.rest()
+        # Again, and only now: a connection may take seconds.
+        flight.look_before_going()
         return self._socket
 
     def _is_over(self, connected: socket.socket) -> bool:

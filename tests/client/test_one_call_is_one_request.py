@@ -637,3 +637,33 @@ def test_a_proxy_that_is_slower_than_a_permit_lasts_is_used_all_the_same(
         failure = client.call(chat(), "night-0-1", may_go=lambda: next(looks)).failure  # noqa: B023 - called at once
         assert expected == (failure.kind if failure else None)
     assert len(proxy.requests) == 1
+
+
+def test_a_second_answer_that_comes_late_belongs_to_no_other_question(
+    serve: Serve, connect: Connect
+) -> None:
+    """It comes while the next request is looked at the last time."""
+    go, has_come = threading.Event(), threading.Event()
+
+    def script(line: Line) -> None:
+        received = line.request()
+        if received and b"first" in received.body:
+            line.send(http(200, b'{"to": "first"}'))
+            assert go.wait(WAIT_S)
+            line.send(http(200, b'{"to": "first", "again": true}'))
+            has_come.set()
+            received = line.request()
+        if received:
+            line.send(http(200, b'{"to": "second"}'))
+
+    def may_go() -> bool:
+        go.set()
+        return has_come.wait(WAIT_S)
+
+    server = serve(script)
+    client = connect(server.url)
+    assert client.call(chat("first"), "night-1-1").failure is None
+    reply = client.call(chat("second"), "night-2-1", may_go=may_go)
+
+    assert (reply.failure, reply.body) == (None, b'{"to": "second"}')
+    assert (len(server.requests), server.connections) == (2, 2)
