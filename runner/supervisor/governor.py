@@ -96,6 +96,8 @@ class _Window:
     took_s: float = 0.0
     fastest_s: float = math.inf
     refused: int = 0
+    unanswered: int = 0
+    """Whatever the reason, 429s within a known limit included."""
     waiting_looks: int = 0
     """Looks at which callers waited for a permit."""
 
@@ -105,8 +107,19 @@ class _Window:
 
     @property
     def latency_s(self) -> float:
-        """0: none is known."""
-        return self.took_s / max(1, self.finished)
+        """0: none is known. Errors may come at once: no answer was that fast."""
+        mean_s = self.took_s / max(1, self.finished)
+        return mean_s if math.isinf(self.fastest_s) else max(mean_s, self.fastest_s)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether callers waited for permits nearly all the time."""
+        return self.waiting_looks >= _BUSY_SHARE * self.looks
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether what came back tells how long answers take."""
+        return self.unanswered <= _REFUSED_SHARE * self.finished
 
     def per_s(self, now_s: float) -> float:
         return self.finished / (now_s - self.began_s)
@@ -190,6 +203,7 @@ class Governor:
         window.waiting_looks += seen.waiting > 0
         # For known limits 429s are the limiter's business.
         window.refused += seen.failed + (0 if seen.per_s else seen.throttled)
+        window.unanswered += seen.failed + seen.throttled
         # Not while a limit, or the want of items, keeps callers from the server.
         is_busy = seen.under_way >= _BUSY_SHARE * self.target
         window.free_looks += seen.has_more and not seen.waiting and is_busy
@@ -233,7 +247,7 @@ class Governor:
     def _close(self, window: _Window, seen: Seen) -> None:
         latency_s = window.latency_s
         self._usual_s = ((self._usual_s or latency_s) + latency_s) / 2
-        if window.waiting_looks >= _BUSY_SHARE * window.looks:
+        if window.is_limited:
             self._trusts_rate = True
         is_free = window.free_looks >= _BUSY_SHARE * window.looks
         if seen.now_s >= self._settled_s and is_free:
@@ -246,12 +260,16 @@ class Governor:
         if lately.finished < _FEWEST_CALLS or age_s < _SHORTEST_WINDOW_S:
             return None
         self._lately = _Window(seen.now_s)
-        self._first_s = min(self._first_s or math.inf, lately.latency_s)
+        if lately.is_answered:
+            self._first_s = min(self._first_s or math.inf, lately.latency_s)
         return lately
 
     def _is_drowned(self, lately: _Window, seen: Seen) -> bool:
         """The known rate is not reached, and no answer comes without a queue."""
         if not seen.per_s or not self._trusts_rate or not self._first_s:
+            return False
+        if lately.is_limited:
+            # The ramp after an outage, or a pause, holds the rate down.
             return False
         is_late = lately.fastest_s > _DROWNED * self._first_s
         return is_late and lately.per_s(seen.now_s) < _KEPT_UP * seen.per_s

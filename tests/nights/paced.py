@@ -29,6 +29,8 @@ from runner.session.working import Wishes, work
 
 _RAMP_S = 60.0
 _LOOKED_AT_S = 120.0
+_ERROR_S = 0.005
+"""A gateway without a server behind it says so at once."""
 _SLOW_LOOKED_AT_S = 600.0
 """A limit of five a minute shows late whether it is kept."""
 
@@ -45,6 +47,8 @@ class Case:
     workers: int | None = None
     threads: int | None = None
     max_cost_usd: Decimal | None = None
+    outage_s: tuple[float, float] | None = None
+    """From when until when, after the first request, everything is a 502."""
 
     @property
     def looked_at_s(self) -> float:
@@ -55,6 +59,7 @@ class Case:
     def items(self) -> int:
         """Enough that it does not end before."""
         minutes = (_RAMP_S + self.looked_at_s + 10 + self.latency_s) / 60
+        minutes += self.outage_s[0] / 60 if self.outage_s else 0
         return max(20, int(self.rpm * minutes))
 
 
@@ -80,6 +85,17 @@ def _cases() -> list[Case]:
             tells_limits=False,
         ),
     ]
+    found += [
+        Case(
+            says=f"told, an outage of {int(lasts_s)} s",
+            rpm=3_000,
+            latency_s=latency_s,
+            told_rpm=3_000,
+            tells_limits=False,
+            outage_s=(12.0, 12.0 + lasts_s),
+        )
+        for lasts_s, latency_s in itertools.product((45.0, 100.0), (0.1, 1.0))
+    ]
     return found
 
 
@@ -88,8 +104,7 @@ def row(case: Case, folder: Path) -> str:
     os.environ["XDG_STATE_HOME"] = str(folder)
     template = template_run(folder, case.items)
     provider, crashes = _run(case, prepared(template, folder / "run", case))
-    first_s = provider.sent[0].at_s
-    from_s = first_s + _RAMP_S
+    from_s = _begins_s(case, provider) + _RAMP_S
     until_s = from_s + case.looked_at_s
     # Billed one latency after their request: both ends are moved alike.
     billed_s = [billed.at_s - case.latency_s for billed in provider.ledger]
@@ -104,6 +119,15 @@ def row(case: Case, folder: Path) -> str:
     )
 
 
+def _begins_s(case: Case, provider: Provider) -> float:
+    """When the first request went, or the first that was answered after the outage."""
+    first_s = provider.sent[0].at_s
+    if case.outage_s is None:
+        return first_s
+    over_s = first_s + case.outage_s[1]
+    return next(sent.at_s for sent in provider.sent if sent.at_s >= over_s)
+
+
 _HEAD = (
     "| RPM | latency s | | share after a minute | requests off | first minute |"
     " 429s | crashes |\n| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |"
@@ -116,14 +140,23 @@ def _run(case: Case, run_folder: Path) -> tuple[Provider, list[str]]:
     world_module.IDLE_LOOK_S = 0.0
     world = World(random.Random("world"))
     draw = random.Random("latency")
+
+    def is_out() -> bool:
+        if case.outage_s is None:
+            return False
+        from_s, until_s = case.outage_s
+        first_s = provider.sent[0].at_s if provider.sent else world.now_s
+        return from_s <= world.now_s - first_s < until_s
+
     provider = Provider(
         world=world,
         draw=random.Random("provider"),
-        mood=lambda _item, _request_id: None,
+        mood=lambda _item, _request_id: "502" if is_out() else None,
         is_good=lambda _item, _had: True,
         latency_s=lambda: case.latency_s * draw.uniform(0.8, 1.2),
         rpm=case.rpm,
         tells_limits=case.tells_limits,
+        error_s=_ERROR_S,
     )
     disk = Disk(world, random.Random("disk"), slow_share=0.0)
     machine = Machine(world, disk, provider, Clock(world))

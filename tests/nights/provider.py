@@ -135,6 +135,8 @@ class Provider:
     rpm: int | None = None
     """Enforced over a sliding window."""
     tells_limits: bool = True
+    error_s: float = 0.1
+    """How long an error takes."""
     on_arrival: Callable[[Sent], None] = lambda _: None
     arrivals: int = 0
     """Also of those that broke on their way."""
@@ -165,7 +167,9 @@ class Provider:
         self.seen.add(fault)
         if fault in ERRORS:
             asked_s = self.draw.choice((None, 0.0, 2.0, 20.0))
-            return Coming(0.1, *_error(fault, asked_s if fault in SLOWER else None))
+            return Coming(
+                self.error_s, *_error(fault, asked_s if fault in SLOWER else None)
+            )
         if fault in PORTAL:
             return Coming(0.1, PORTAL[fault], {"content-type": "text/html"}, HTML)
         return self._good(sent, self.latency_s(), fault)

@@ -174,3 +174,51 @@ def test_nothing_is_concluded_while_items_are_wanting() -> None:
 
     assert governor.target == 8
     assert math.isfinite(governor.target)
+
+
+def after_an_outage(answer_s: float, refusal_s: float, lasts_s: float) -> Governor:
+    """3,000 a minute are allowed; a minute after the first answer that came again.
+
+    From the twelfth second on 20 calls fail at once, then nobody asks; and after it
+    the limiter lets a tenth of the rate through, and more and more for 45 s.
+    """
+    governor, now_s, due, under_way = Governor(8, 1_280, 0.0), 0.0, 0.0, 0.0
+    back_s = 12.2 + lasts_s
+    while now_s < back_s + 60:
+        now_s += 0.2
+        failed = 20 if 12 < now_s <= 12.2 else 0
+        ramp = 0.1 + 0.9 * (now_s - back_s) / 45
+        share = 1.0 if now_s <= 12 else max(0.0, min(1.0, ramp))
+        allowed_per_s = 50 * share if now_s >= back_s or now_s <= 12 else 0.0
+        most_per_s = governor.target / answer_s
+        due += min(allowed_per_s, most_per_s) * 0.2
+        answered, due = int(due), due % 1
+        under_way = min(allowed_per_s * answer_s, governor.target)
+        finished = answered + failed
+        governor.look(
+            Seen(
+                now_s=now_s,
+                under_way=round(under_way),
+                waiting=round(governor.target - under_way),
+                finished=finished,
+                took_s=answered * answer_s + failed * refusal_s,
+                fastest_s=answer_s if answered else math.inf,
+                throttled=0,
+                failed=failed,
+                per_s=50.0,
+                has_more=True,
+            )
+        )
+    return governor
+
+
+@pytest.mark.parametrize("lasts_s", [45.0, 100.0])
+@pytest.mark.parametrize("answer_s", [0.1, 1.0])
+@pytest.mark.parametrize("refusal_s", [0.001, 0.05])
+def test_an_outage_leaves_the_known_rate_in_reach(
+    lasts_s: float, answer_s: float, refusal_s: float
+) -> None:
+    """Errors that come at once tell nothing of how long an answer takes."""
+    governor = after_an_outage(answer_s, refusal_s, lasts_s)
+
+    assert governor.target >= 50 * answer_s
