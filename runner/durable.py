@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from runner.errors import StoreError
+from runner.errors import StateError, StoreError
 from runner.records import JsonObject
 
 _TEMP = ".tmp"
-_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
+_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 _CHECKSUM = "checksum"
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 _MOST_PID_DIGITS = 7  # 2**22 is the highest pid of Linux, 99,999 that of macOS
@@ -79,17 +79,37 @@ def write_bytes(path: Path, content: bytes) -> None:
 def blaming_the_disk(folder: Path) -> Iterator[None]:
     """Have a full or failing disk below `folder` told as that: StoreError.
 
-    Any other OSError goes through as it is: it says something about us.
+    One that is only read is StateError. Any other OSError goes through as it is: it
+    says something about us.
     """
     try:
         yield
     except OSError as error:
+        if error.errno == errno.EROFS:
+            raise read_only(error.filename or folder) from error
         if error.errno not in _OF_THE_DISK:
             raise
         raise StoreError(
             f"cannot write {error.filename or folder}: {error.strerror}",
             "make room, or mend the disk, then do it again",
         ) from error
+
+
+def read_only(path: object) -> StateError:
+    """What to say where a disk takes nothing: it is not full, and nobody else's."""
+    return StateError(
+        f"{path} cannot be written: {os.strerror(errno.EROFS)}",
+        "mount its disk for writing, or use another --state-dir",
+    )
+
+
+def not_usable(folder: Path, error: OSError) -> StateError:
+    """What to say of a folder in which no run can live."""
+    if error.errno == errno.EROFS:
+        return read_only(folder)
+    return StateError(
+        f"{folder} cannot be used ({error.strerror or error})", "use --state-dir"
+    )
 
 
 def remove_leftovers(path: Path) -> None:

@@ -12,6 +12,7 @@ Floor: doors and rules.
 """
 
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -26,6 +27,7 @@ from runner.checkpoint.store import DATABASE
 from runner.config import RunConfig
 from runner.durable import (
     is_unaltered,
+    read_only,
     remove_leftovers,
     with_checksum,
     without_checksum,
@@ -298,7 +300,7 @@ def check_private(folder: Path) -> None:
     if not above.is_dir():
         raise StateError(f"{above} is not a plain directory", "use --state-dir")
     if not os.access(above, os.W_OK | os.X_OK):
-        raise StateError(f"{above} cannot be written to", "use --state-dir")
+        raise _not_writable(above)
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -311,10 +313,18 @@ def _refuse_foreign(folder: Path) -> None:
     if found.st_uid != os.geteuid():
         raise StateError(f"{folder} belongs to another user", "use --state-dir")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise StateError(f"{folder} cannot be written to", "use --state-dir")
+        raise _not_writable(folder)
+
+
+def _not_writable(folder: Path) -> StateError:
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return read_only(folder)
+    return StateError(f"{folder} cannot be written to", "use --state-dir")
 
 
 def _not_created(folder: Path, error: OSError) -> StateError:
+    if error.errno == errno.EROFS:
+        return read_only(folder)
     return StateError(f"cannot create {folder}: {error.strerror}", "use --state-dir")
 
 

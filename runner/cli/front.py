@@ -7,6 +7,7 @@ Floor: cli.
 """
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -67,6 +68,10 @@ def _deny(error: OSError) -> int:
         _say(f"runner: the output cannot be written: {error.strerror}")
         return STOPPED
     where = printable(os.fsdecode(error.filename))
+    if error.errno == errno.EROFS:
+        from runner.durable import read_only  # noqa: PLC0415 - `--help` is in haste
+
+        return _fail(read_only(where))
     _say(
         f"runner: {where}: {error.strerror}: use the account that started the run,"
         " or another --state-dir"

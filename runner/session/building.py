@@ -16,8 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runner.checkpoint.manifest import make_private
-from runner.durable import sync_folder
-from runner.errors import StateError
+from runner.durable import not_usable, sync_folder
 
 _PREFIX = ".runner-start-"
 """Hidden: no run can have such a name."""
@@ -68,7 +67,7 @@ def _remove_leftovers(state_dir: Path) -> None:
         except FileNotFoundError:
             continue  # its start has just failed, and clears away itself
         except OSError as error:
-            raise _not_usable(folder, error) from error
+            raise not_usable(folder, error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -83,17 +82,11 @@ def _made_in(state_dir: Path) -> Path:
     try:
         return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=state_dir))  # mode 0700
     except OSError as error:
-        raise _not_usable(state_dir, error) from error
+        raise not_usable(state_dir, error) from error
 
 
 def _opened(folder: Path) -> int:
     try:
         return os.open(folder, _FLAGS)
     except OSError as error:
-        raise _not_usable(folder, error) from error
-
-
-def _not_usable(folder: Path, error: OSError) -> StateError:
-    return StateError(
-        f"{folder} cannot be used ({error.strerror or error})", "use --state-dir"
-    )
+        raise not_usable(folder, error) from error

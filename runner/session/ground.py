@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 from runner.checkpoint.manifest import check_private
-from runner.errors import StateError, StoreError
+from runner.durable import not_usable
+from runner.errors import StoreError
 from runner.supervisor.stops import want_of_room
 
 
@@ -22,9 +23,7 @@ def check_ground(state_dir: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=".runner-try-", dir=above):
             pass
     except OSError as error:
-        raise StateError(
-            f"{state_dir} cannot be used ({error.strerror or error})", "use --state-dir"
-        ) from error
+        raise not_usable(state_dir, error) from error
 
 
 def check_room(state_dir: Path, min_free_bytes: int | None) -> None:

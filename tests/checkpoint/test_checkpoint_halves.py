@@ -13,7 +13,7 @@ from runner.checkpoint.committer import Committer
 from runner.checkpoint.rescue import RESCUE
 from runner.checkpoint.shard import Shard, create_shard, shard_folder
 from runner.durable import blaming_the_disk, sync_folder
-from runner.errors import StoreError
+from runner.errors import StateError, StoreError
 
 
 def broken(*_: object, **__: object) -> NoReturn:
@@ -84,11 +84,20 @@ def test_a_rescue_file_that_cannot_be_removed_is_told_once(
     assert (shard_folder(tmp_path, 1) / RESCUE).exists()
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
 def test_a_full_or_failing_disk_is_no_bug_of_ours(tmp_path: Path, code: int) -> None:
     """It is told as what it is, with what to do."""
     with pytest.raises(StoreError, match=os.strerror(code)), blaming_the_disk(tmp_path):
         raise OSError(code, os.strerror(code), str(tmp_path / "manifest.json"))
+
+
+def test_a_disk_that_is_only_read_is_neither_full_nor_broken(tmp_path: Path) -> None:
+    """There is nothing to make room on."""
+    path = tmp_path / "run.lock"
+    with pytest.raises(StateError) as told, blaming_the_disk(tmp_path):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+    assert f"{path} cannot be written: Read-only file system" == told.value.message
+    assert "mount its disk for writing" in (told.value.hint or "")
 
 
 def test_a_missing_file_is_not_blamed_on_the_disk(tmp_path: Path) -> None:

@@ -170,6 +170,26 @@ def test_a_folder_of_another_account_is_told_in_one_line(
     assert [] == stage.told
 
 
+@pytest.mark.parametrize("command", ["start", "resume", "rejudge", "stop"])
+def test_a_disk_that_is_only_read_is_told_alike_by_every_command(
+    stage: Stage,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    """It is not full, and no other account can help."""
+
+    def denied(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "state/a/run.lock")
+
+    monkeypatch.setattr(stage, "tell", denied)
+    assert 5 == main(START if command == "start" else [command])
+    assert (
+        "runner: state/a/run.lock cannot be written: Read-only file system:"
+        " mount its disk for writing, or use another --state-dir\n"
+    ) == capfd.readouterr().err
+
+
 def test_a_string_without_quotes_is_shown_with_them(refuse: Refuse) -> None:
     assert """--param 'stop="end"'""" in refuse([*START, "--param", "stop=end"])
 
