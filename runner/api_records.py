@@ -79,6 +79,8 @@ class Plan:
 
     items: int
     rejected: int
+    copies: int = 0
+    """Items without an id whose line stood there before: asked all the same."""
     first_request: JsonObject
     counted: int
     """Items that tokens and dollars are summed over: all, or the first `limit`."""

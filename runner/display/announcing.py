@@ -61,9 +61,12 @@ def planned(plan: Plan, config: RunConfig) -> str:
     left_out = f", {count(plan.rejected, 'line')} left out" if plan.rejected else ""
     guess = f"about {count(plan.input_tokens_estimate)} input tokens"
     which = "all" if _is_whole(plan) else _first(plan)
+    items = f"{count(plan.items, 'item')} of {printable(config.items_path)}"
+    if plan.copies:
+        items += f" ({count(plan.copies)} of them copies of lines before)"
     return "\n".join(
         [
-            f"{count(plan.items, 'item')} of {printable(config.items_path)}{left_out}",
+            f"{items}{left_out}",
             "the first request:",
             _shown(plan.first_request),
             f"{guess} in {which} (a guess)",

@@ -34,6 +34,8 @@ class IndexBuilder:
         self._last_number = -1
         self._in_number_order = True
         self._copies: dict[bytes, int] = {}
+        self.copies = 0
+        """Items without an id whose line stood there before: asked all the same."""
 
     def __len__(self) -> int:
         return self._count
@@ -55,6 +57,7 @@ class IndexBuilder:
         if len(self._copies) >= _REMEMBERED:
             self._copies.clear()
         self._copies[fingerprint] = copy + 1
+        self.copies += copy > 0
         return made_digest(fingerprint, copy)
 
     def add(

@@ -46,6 +46,8 @@ class Scan:
     """The number of the next item the run has never seen."""
     lines: int
     blank: int
+    copies: int
+    """Items without an id whose line stood there before."""
 
 
 def scan(  # noqa: PLR0913 - three rules of the user's, and four who listen
@@ -179,6 +181,7 @@ class _Scanning:
             next_number=index.next_number,
             lines=self._lines,
             blank=self._blank,
+            copies=self._builder.copies,
         )
 
     def _read(

@@ -58,6 +58,7 @@ def plan_run(
     return Plan(
         items=len(found.index),
         rejected=found.rejected.count,
+        copies=found.copies,
         first_request=survey.first.body,
         counted=survey.counted,
         input_tokens_estimate=survey.input_tokens_estimate,

@@ -124,6 +124,15 @@ def test_a_dry_run_with_a_limit_tells_what_the_first_items_cost() -> None:
     assert "at most $0.02, each of the first 20 items (--limit) asked once" in shown
 
 
+def test_a_dry_run_tells_of_lines_that_are_asked_more_than_once() -> None:
+    shown = planned(replace(_plan(None), copies=1_200), _config())
+    assert (
+        "10,000 items of /data/articles.jsonl (1,200 of them copies of lines before),"
+        " 2 lines left out"
+    ) in shown
+    assert "copies" not in planned(_plan(None), _config())
+
+
 def test_a_dry_run_without_a_price_says_so() -> None:
     assert "cost unknown" in planned(_plan(None), _config())
 

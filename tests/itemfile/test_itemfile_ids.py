@@ -159,6 +159,14 @@ def test_copies_are_counted_right_when_many_kinds_take_turns(tmp_path: Path) -> 
     ]
 
 
+def test_copies_of_lines_before_are_counted_where_no_id_tells_them_apart(
+    tmp_path: Path,
+) -> None:
+    a, b = b'{"a":1}', b'{"a":2}'
+    assert 3 == scanned(written(tmp_path, a, b, a, a, b)).copies
+    assert 0 == scanned(written(tmp_path, a, b, b'{"a": 1}', b'{"id":1}')).copies
+
+
 def test_a_hundred_thousand_equal_items_take_no_more_time_than_others(
     tmp_path: Path,
 ) -> None:
