@@ -17,8 +17,9 @@
 Floor: room. Knows records, errors and the clock.
 """
 
-from runner.limiter.limiter import STALE_AFTER_S, Limiter
+from runner.limiter.limiter import Limiter
 from runner.limiter.permits import (
+    STALE_AFTER_S,
     LimiterPlace,
     Permit,
     Refusal,

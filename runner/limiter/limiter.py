@@ -36,7 +36,7 @@ from runner.limiter.window import SECOND_NS
 from runner.records import Failure, Usage
 from runner.run_status import Pace
 
-STALE_AFTER_S = 1.0
+_MOST_STALE_S = 20.0
 _FREE_AGE_S = 0.15
 """Of the quarter of a second between grant and arrival that spacing allows for, the
 part that is ours; the rest is the network's. A later send is charged again."""
@@ -137,11 +137,17 @@ class Limiter:
 
         Its dollars stay promised, as on disk it is about to be sent; until `release`.
         It does not stand in line: who is at its head may wait for these very dollars.
+        The new one may be late by twice as much, or a connection that takes over a
+        second would never bring a request on its way.
         """
+        stale_after_s = max(permit.stale_after_s, 2 * self._age_s(permit))
         free = replace(permit, want=replace(permit.want, worst_usd=Decimal(0)))
         self.give_back(free)
         turn = self._turn(free.want, permit.stop, self._renewals)
-        return turn if isinstance(turn, Refusal) else replace(turn, want=permit.want)
+        if isinstance(turn, Refusal):
+            return turn
+        stale_after_s = min(_MOST_STALE_S, stale_after_s)
+        return replace(turn, want=permit.want, stale_after_s=stale_after_s)
 
     def release(self, permit: Permit) -> None:
         """Take back the promise of dollars that `renew` has left."""
@@ -360,7 +366,7 @@ class Limiter:
         return self._still_holds(permit)
 
     def _still_holds(self, permit: Permit) -> bool:
-        is_late = self._age_s(permit) > STALE_AFTER_S
+        is_late = self._age_s(permit) > permit.stale_after_s
         return not (is_late or self.is_called_off(permit))
 
     def _age_s(self, permit: Permit) -> float:

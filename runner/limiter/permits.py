@@ -13,6 +13,9 @@ from pathlib import Path
 
 from runner.records import JsonObject
 
+STALE_AFTER_S = 1.0
+"""A disk or a machine that sleeps must not let out what its window has forgotten."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimiterPlace:
@@ -110,7 +113,7 @@ class Charges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
-    """Leave to send one request, now: stale a second after `granted_s`."""
+    """Leave to send one request, now: stale `stale_after_s` after `granted_s`."""
 
     want: Want
     granted_s: float
@@ -127,6 +130,7 @@ class Permit:
     """Requests charged to the key in the window up to this one, it included."""
     key_tokens_before: int
     """Tokens, likewise."""
+    stale_after_s: float = STALE_AFTER_S
     others_in_flight_tokens: int
     """Tokens of this run under way at the grant, without its own."""
     stop: threading.Event = field(repr=False, compare=False)

@@ -21,6 +21,21 @@ FAILURES_IN_A_ROW = 200
 _HINT_ASKED = "mend what is asked, then `runner resume --accept-changes --retry-failed`"
 _HINT_TPM = "allow more tokens: `runner resume --tpm N --retry-failed`"
 _HINT_RULE = "fix the rule, then `runner rejudge` (free) and `runner resume`"
+_HINT_CUT = (
+    "allow longer answers (e.g. --param max_tokens=N), then"
+    " `runner resume --accept-changes --retry-invalid`"
+)
+_HINT_NO_ANSWER = (
+    "look at one with `runner show line:1`: is it the right --model, --endpoint and"
+    " --base-url?"
+)
+_HINTS_BY_REASON = {
+    "cut off": _HINT_CUT,
+    "unreadable": _HINT_NO_ANSWER,
+    "empty answer": _HINT_NO_ANSWER,
+    "no vectors": _HINT_NO_ANSWER,
+}
+"""By how a reason begins that is not the user's rule's: `task/defaultverdict.py`."""
 
 
 class Guards:
@@ -65,4 +80,10 @@ class Guards:
 
 def _rule(what: str, reason: str | None) -> Stop:
     example = f", e.g.: {reason}" if reason else ""
-    return Stop(kind=StopKind.VALIDATOR, message=f"{what}{example}", hint=_HINT_RULE)
+    hints = (
+        hint
+        for words, hint in _HINTS_BY_REASON.items()
+        if (reason or "").startswith(words)
+    )
+    hint = next(hints, _HINT_RULE)
+    return Stop(kind=StopKind.VALIDATOR, message=f"{what}{example}", hint=hint)

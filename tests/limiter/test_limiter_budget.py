@@ -196,6 +196,24 @@ def late_permit(limiter: Limiter, clock: FakeClock, stop: threading.Event) -> Pe
     return permit
 
 
+def test_a_request_that_was_late_may_be_as_late_again(tmp_path: Path) -> None:
+    """A name look-up of 5 s, before every connection: it goes at the second try."""
+    clock, stop = FakeClock(), threading.Event()
+    limiter = capped(tmp_path, clock, 9)
+    renewed = limiter.renew(late_permit(limiter, clock, stop))
+    assert isinstance(renewed, Permit)
+    clock.wait(threading.Event(), 5)
+    assert limiter.is_fresh(renewed)
+    clock.wait(threading.Event(), 3600)
+    assert not limiter.is_fresh(renewed)
+    again = limiter.renew(renewed)
+    assert isinstance(again, Permit)
+    clock.wait(threading.Event(), 21)
+    assert not limiter.is_fresh(again)
+    stop.set()
+    assert limiter.is_called_off(again)
+
+
 def test_a_renewed_permit_keeps_its_dollars_promised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

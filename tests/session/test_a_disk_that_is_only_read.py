@@ -2,7 +2,9 @@
 
 import errno
 import os
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from session_stage import Stage
@@ -32,7 +34,7 @@ def test_every_way_to_begin_says_the_same(
 ) -> None:
     stage.start("a", "b")
     request.getfixturevalue("only_read")
-    ways = {
+    ways: dict[str, Callable[[], Any]] = {
         "plan": lambda: Run.plan(stage.config(), name="b", state_dir=stage.state_dir),
         "start": lambda: Run.start(stage.config(), name="b", state_dir=stage.state_dir),
         "resume": stage.session,

@@ -136,6 +136,27 @@ def test_fifty_invalid_answers_stop_a_run_only_if_none_was_ever_valid() -> None:
     assert others == [None] * 500
 
 
+@pytest.mark.parametrize(
+    ("reason", "hint"),
+    [
+        ("cut off at the output limit (finish_reason length)", "--retry-invalid"),
+        ("empty answer", "runner show"),
+        ("unreadable answer", "runner show"),
+        ("no vectors", "runner show"),
+        ("not one of the choices", "fix the rule"),
+    ],
+)
+def test_the_advice_is_for_what_is_wrong_and_not_always_the_rule(
+    reason: str, hint: str
+) -> None:
+    """Nobody gave a rule where answers are cut off, or no answers at all."""
+    guards = Guards(any_valid=False)
+    stops = [guards.saw_verdict(valid=False, reason=reason) for _ in range(50)]
+    assert stops[-1] is not None
+    assert hint in (stops[-1].hint or "")
+    assert ("fix the rule" in (stops[-1].hint or "")) == (hint == "fix the rule")
+
+
 def test_the_first_twenty_items_that_fail_alike_stop_the_run() -> None:
     """A wrong parameter is wrong for all; an odd item among answered ones is not."""
     guards, mixed = Guards(any_valid=False), Guards(any_valid=False)
