@@ -8,6 +8,7 @@ Floor: doors and rules. Knows its own room, answers, records, errors and clock.
 """
 
 import dataclasses
+import functools
 import json
 import logging
 import os
@@ -125,9 +126,24 @@ class Client:
             response = error.response
         except Exception as error:  # noqa: BLE001 - the money may be spent: told, not raised
             body = b"".join(flight.chunks)
-            return self._reply(flight, body, failure_in_part(error, body, flight))
+            in_part = functools.partial(failure_in_part, error)
+            failure = self._told(body, flight, in_part)
+            return self._reply(flight, body, failure)
         body = response.content
-        return self._reply(flight, body, failure_in(response.status_code, body, flight))
+        status = response.status_code
+        failure = self._told(body, flight, functools.partial(failure_in, status))
+        return self._reply(flight, body, failure)
+
+    def _told(
+        self,
+        body: bytes,
+        flight: Flight,
+        failure_of: Callable[[bytes, Flight], Failure | None],
+    ) -> Failure | None:
+        """The failure in a body; what it quotes of it is cut, so without the key."""
+        failure = failure_of(body, flight)
+        cleaned = body if failure is None else self._redactor.body(body)
+        return failure if cleaned is body else failure_of(cleaned, flight) or failure
 
     def _post(
         self, path: str, content: bytes, client_request_id: str, flight: Flight
@@ -147,10 +163,7 @@ class Client:
         )
 
     def _reply(self, flight: Flight, body: bytes, failure: Failure | None) -> Reply:
-        kept = {
-            name: self._redactor.header(value)
-            for name, value in headers.kept(flight.headers).items()
-        }
+        kept = headers.kept(flight.headers, self._redactor.text)
         if failure is not None:
             body = self._redactor.body(body)
             failure = dataclasses.replace(

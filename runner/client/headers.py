@@ -4,7 +4,7 @@ Floor: doors and rules. Knows nobody.
 """
 
 import email.utils
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC
 from math import isfinite
 
@@ -26,10 +26,15 @@ _MOST_CHARACTERS = 200
 """Real values are far shorter; what is kept is stored for every attempt."""
 
 
-def kept(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return rate limits, request id and timing, under lower-case names."""
+def kept(
+    headers: Iterable[tuple[str, str]], cleaned: Callable[[str], str]
+) -> dict[str, str]:
+    """Return rate limits, request id and timing, under lower-case names.
+
+    `cleaned` takes out of a value what must not be kept, before it is cut.
+    """
     return {
-        name.lower(): value[:_MOST_CHARACTERS]
+        name.lower(): cleaned(value)[:_MOST_CHARACTERS]
         for name, value in headers
         if name.lower() in _KEPT or name.lower().startswith(_KEPT_PREFIXES)
     }

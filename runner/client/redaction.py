@@ -7,6 +7,7 @@ Floor: doors and rules. Knows nobody.
 
 import re
 import unicodedata
+from html.entities import html5
 
 MESSAGE_CHARACTERS = 300
 _READ_CHARACTERS = 8_000
@@ -31,30 +32,54 @@ class Redactor:
     """Takes the key, and what looks like one, out of a server's words."""
 
     def __init__(self, api_key: str) -> None:
-        exact = re.escape(api_key)
-        bounded = exact if len(api_key) >= _SHORT_KEY else rf"(?<!\w){exact}(?!\w)"
-        self._key = re.compile(bounded) if api_key else None
-        self._raw = api_key.encode() if len(api_key) >= _SHORT_KEY else b""
+        is_secret = len(api_key) >= _SHORT_KEY
+        source = _in_any_form(api_key) if is_secret else _alone(api_key)
+        self._key = re.compile(source) if api_key else None
+        self._raw = re.compile(source.encode()) if is_secret else None
+        # No escape touches letters and digits: where these are not, no key is. A
+        # search for them costs next to nothing in a body of megabytes.
+        runs = re.findall("[A-Za-z0-9]+", api_key) if is_secret else []
+        self._sign = max(runs, key=len, default="")
 
     def line(self, text: str) -> str:
         """Return one line of at most 300 characters, safe to show and to store."""
-        visible = "".join(map(_visible, text[:_READ_CHARACTERS]))
-        if self._key is not None:
-            visible = self._key.sub(_REDACTED, visible)
+        # Before it is cut, or half a key would be none.
+        visible = "".join(map(_visible, self.text(text)[:_READ_CHARACTERS]))
         words = " ".join(_SECRETS.sub(_REDACTED, visible).split())
         if len(words) <= MESSAGE_CHARACTERS:
             return words
         return words[: MESSAGE_CHARACTERS - 1] + "…"
 
-    def header(self, value: str) -> str:
-        """Return a header's value without the key: servers echo those as well."""
-        return value if self._key is None else self._key.sub(_REDACTED, value)
+    def text(self, text: str) -> str:
+        """Return it without the key: servers echo it in headers as well."""
+        if self._key is None or self._sign not in text:
+            return text
+        return self._key.sub(_REDACTED, text)
 
     def body(self, body: bytes) -> bytes:
         """Return a failure's body as received, but for the key itself."""
-        if self._raw and self._raw in body:
-            return body.replace(self._raw, _REDACTED.encode())
-        return body
+        if self._raw is None or self._sign.encode() not in body:
+            return body
+        return self._raw.sub(_REDACTED.encode(), body)
+
+
+def _alone(key: str) -> str:
+    return rf"(?<!\w){re.escape(key)}(?!\w)"
+
+
+def _in_any_form(key: str) -> str:
+    """A pattern for the key as JSON, HTML or a URL may write it."""
+    return "".join(c if c.isalnum() else _any_form(c) for c in key)
+
+
+def _any_form(character: str) -> str:
+    r"""`+`: as it is, \u002b, %2B, &#43;, &#x2b;, &plus; and escaped twice."""
+    code = ord(character)
+    names = [n[:-1] for n, c in html5.items() if c == character and n.endswith(";")]
+    entity = "|".join([f"#0{{0,6}}{code}", f"#[xX]0{{0,6}}(?i:{code:x})", *names])
+    # Bounded, or a megabyte of backslashes would be gone through from each of them.
+    json = rf"\\{{0,8}}{re.escape(character)}|\\{{1,8}}u(?i:{code:04x})"
+    return rf"(?:{json}|%(?:25){{0,2}}(?i:{code:02x})|&(?:amp;){{0,2}}(?:{entity});)"
 
 
 def _visible(character: str) -> str:

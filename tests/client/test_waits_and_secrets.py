@@ -136,3 +136,56 @@ def test_a_server_that_echoes_the_key_does_not_get_it_stored(
     assert KEY not in repr(reply)
     assert KEY not in repr(client)
     assert b"[redacted]" in reply.body
+
+
+ODD_KEY = "a1B2c3D4e5/F6g7H8i9+J0k1L2m3N4o5P6q7R8s9T0=="
+
+
+@pytest.mark.parametrize(
+    ("slash", "plus", "equals"),
+    [
+        ("/", "+", "="),
+        ("\\/", "+", "="),
+        ("\\u002f", "\\u002B", "\\u003d"),
+        ("\\\\/", "\\\\u002b", "="),
+        ("%2F", "%2b", "%3D"),
+        ("%252F", "%252B", "%253D"),
+        ("&#x2F;", "&#43;", "&#061;"),
+        ("&sol;", "&plus;", "&equals;"),
+        ("&amp;#47;", "&amp;#x2b;", "="),
+    ],
+)
+def test_the_key_is_known_however_a_server_escapes_it(
+    slash: str, plus: str, equals: str
+) -> None:
+    """PHP, .NET, a page, a URL."""
+    echoed = ODD_KEY.replace("/", slash).replace("+", plus).replace("=", equals)
+    redactor = Redactor(ODD_KEY)
+    said = f'{{"error":{{"message":"bad key: {echoed}!"}}}}'
+    expected = '{"error":{"message":"bad key: [redacted]!"}}'
+    assert redactor.body(said.encode()) == expected.encode()
+    assert redactor.line(said) == expected
+    assert redactor.text(said) == expected
+
+
+def test_half_a_key_at_the_end_of_what_is_kept_is_not_shown() -> None:
+    line = Redactor(ODD_KEY).line(" " * (8_000 - len(ODD_KEY) + 2) + ODD_KEY)
+    assert line == "[redacted]"
+
+
+@pytest.mark.parametrize("key", [KEY, ODD_KEY])
+def test_no_half_of_the_key_is_kept_of_a_long_header_or_page(
+    key: str, serve: Callable[[Script], Server], connect: Callable[..., Client]
+) -> None:
+    """Headers are cut at 200 characters, pages at 2,000."""
+    page = b"<p>" + b" " * 1_970 + key.encode() + b"</p>"
+    answer = http(502, page, None, x_request_id="r" * 170 + key)
+    reply = connect(serve(always(answer)).url, key).call(chat_request(), "run-1-1")
+    assert reply.failure is not None
+    assert reply.request_id == "r" * 170 + "[redacted]"
+    assert key[:10] not in repr(reply)
+
+
+def test_megabytes_without_the_key_are_not_gone_through() -> None:
+    body = b"\\" * 1_000_000 + b"%26&amp;"
+    assert Redactor(ODD_KEY).body(body) is body
