@@ -58,6 +58,7 @@ class Client:
         self._pid = os.getpid()
         self._redactor = Redactor(api_key)
         self._flights = Flights()
+        self._has_answers = False
         self._lanes = _lanes(url)
         self._timeout = _timeout(settings.timeout_s)
         self._sdk = openai.OpenAI(
@@ -131,6 +132,7 @@ class Client:
             return self._reply(flight, body, failure)
         body = response.content
         status = response.status_code
+        flight.has_answers = self._has_answers
         failure = self._told(body, flight, functools.partial(failure_in, status))
         return self._reply(flight, body, failure)
 
@@ -164,7 +166,9 @@ class Client:
 
     def _reply(self, flight: Flight, body: bytes, failure: Failure | None) -> Reply:
         kept = headers.kept(flight.headers, self._redactor.text)
-        if failure is not None:
+        if failure is None:
+            self._has_answers = True
+        else:
             body = self._redactor.body(body)
             failure = dataclasses.replace(
                 failure,

@@ -35,17 +35,20 @@ class Rule:
     statuses: frozenset[int] = frozenset()
     words: re.Pattern[str] | None = None
     """In the provider's message."""
+    before_answers: bool = False
+    """Only while nothing was answered yet."""
     provider_only: bool = False
     """Not when a proxy or captive portal may have sent it."""
     possibly_billed: bool = False
 
-    def fits(self, status: int, error: ErrorBody) -> bool:
+    def fits(self, status: int, error: ErrorBody, *, has_answers: bool) -> bool:
         """Whether all conditions hold."""
         return (
             (not self.codes or bool(self.codes & {error.code, error.type}))
             and (not self.statuses or status in self.statuses)
             and (self.words is None or bool(self.words.search(error.message)))
             and (error.is_provider or not self.provider_only)
+            and not (has_answers and self.before_answers)
         )
 
 
@@ -136,11 +139,20 @@ _BY_CODE = (
     ),
 )
 
+_ELSEWHERE = frozenset(range(300, 400))
+
 _BY_STATUS = (
     Rule(
         kind=_DENIED,
         says="the server sends requests elsewhere; is the base URL right?",
-        statuses=frozenset(range(300, 400)),
+        statuses=_ELSEWHERE,
+        before_answers=True,
+    ),
+    # The base URL has answered: a balancer's or a login page's passing trouble.
+    Rule(
+        kind=_SERVER,
+        says="the server sends this request elsewhere",
+        statuses=_ELSEWHERE,
     ),
     Rule(kind=_DENIED, says="the server refuses the key", statuses=_statuses(401)),
     Rule(kind=_DENIED, says="the account is out of credit", statuses=_statuses(402)),
@@ -212,15 +224,19 @@ _IN_A_200 = Rule(
 )
 
 
-def of_reply(status: int, error: ErrorBody) -> Rule:
+def of_reply(status: int, error: ErrorBody, *, has_answers: bool = False) -> Rule:
     """Return the row for a reply that is not an answer.
+
+    `has_answers`: others were answered before it.
 
     In a 200 (OpenRouter and other gateways) the status inside the body counts.
     """
     if status < 300:  # noqa: PLR2004 - HTTP success
         status = error.status or status
     rows = (*_BY_CODE, *_BY_STATUS, _IN_A_200)
-    return next(rule for rule in rows if rule.fits(status, error))
+    return next(
+        rule for rule in rows if rule.fits(status, error, has_answers=has_answers)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

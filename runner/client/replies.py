@@ -17,11 +17,11 @@ def failure_in(status: int, body: bytes, flight: Flight) -> Failure | None:
     """Return why a whole reply is no answer; None when it is one."""
     if status not in _SUCCESS:
         goes_on = _redirect(flight) if status in _ELSEWHERE else None
-        return _refused(status, goes_on or read_error(body))
+        return _refused(status, goes_on or read_error(body), flight)
     parsed = parse_body(body)
     error = error_in_answer(parsed)
     if error is not None:
-        return _refused(status, error)
+        return _refused(status, error, flight)
     if parsed is not None:
         return None
     if flight.cut_by is not None:
@@ -64,8 +64,8 @@ def _redirect(flight: Flight) -> ErrorBody | None:
     return ErrorBody(message=f"to {location.partition('?')[0]}")
 
 
-def _refused(status: int, error: ErrorBody) -> Failure:
-    rule = failures.of_reply(status, error)
+def _refused(status: int, error: ErrorBody, flight: Flight) -> Failure:
+    rule = failures.of_reply(status, error, has_answers=flight.has_answers)
     code = error.code or error.type
     said = [f"HTTP {status}", *([code] if code else [])]
     if error.status not in (None, status):

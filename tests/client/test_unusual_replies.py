@@ -114,3 +114,25 @@ def test_an_answer_that_is_shorter_than_it_says_is_none(
     failure = connect(serve(script).url).call(chat(), "night-1-1").failure
     assert failure is not None
     assert (failure.kind, failure.possibly_billed) == (FailureKind.CUT, True)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_stops_a_run_only_while_nothing_was_answered(
+    status: int, serve: Serve, connect: Connect
+) -> None:
+    """A wrong base URL is told at once; a balancer's whim at night is not one."""
+    away = http(status, b"", location="https://elsewhere.example/v1?key=x")
+
+    answers = iter([away, http(200, BODY), away, http(200, BODY)])
+
+    def script(line: Line) -> None:
+        while line.request() is not None:
+            line.send(next(answers))
+
+    client = connect(serve(script).url)
+    failures = [client.call(chat(), f"night-{n}-1").failure for n in range(4)]
+    kinds = [failure and failure.kind for failure in failures]
+    assert kinds == [FailureKind.DENIED, None, FailureKind.SERVER, None]
+    for failure in (failures[0], failures[2]):
+        assert failure is not None
+        assert failure.message.endswith("to https://elsewhere.example/v1")
