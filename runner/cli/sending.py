@@ -36,6 +36,7 @@ from runner.keys import NO_KEY_NEEDED, check_apart
 from runner.pricing import PriceBook
 from runner.run_status import RunState, RunStatus
 from runner.session.changes import changed_config
+from runner.summary import Summary
 from runner.task import rules_in_force
 
 Opening = Callable[[RunStatus], str]
@@ -259,6 +260,10 @@ def _close(run: api.Run, finish: Finish, state_dir: Path, key_source: str) -> No
     if finish.summary:
         folder = run.config.output.summary_path.parent
         display.print_summary(finish.summary, folder, display.outlet(sys.stdout))
+        if again := _retry_options(finish.summary):
+            show = command_line("show", run.name, state_dir, "line:N")
+            resume = command_line("resume", run.name, state_dir, *again)
+            _say(f"why one of them  {show}\nask them again   {resume}")
         return
     _say(
         display.closing_text(
@@ -268,6 +273,12 @@ def _close(run: api.Run, finish: Finish, state_dir: Path, key_source: str) -> No
             key_source=key_source,
         )
     )
+
+
+def _retry_options(summary: Summary) -> list[str]:
+    """What has items without a valid answer asked again."""
+    counts = {"--retry-invalid": summary.invalid, "--retry-failed": summary.failed}
+    return [option for option, number in counts.items() if number]
 
 
 def _warn(config: RunConfig) -> None:

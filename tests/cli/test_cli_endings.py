@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_builders import a_config, a_finish, a_plan, a_status
+from cli_builders import a_config, a_finish, a_plan, a_status, a_summary
 from cli_stage import KEY, Stage
 
 from runner.api_records import Unresolved
@@ -374,3 +374,24 @@ def test_a_file_this_account_may_not_read_is_told_where_items_are_read(
     assert "runner: articles.jsonl cannot be read: check the file\n" == (
         capfd.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    ("counts", "options"),
+    [
+        ({"invalid": 1}, "--retry-invalid"),
+        ({"failed": 2}, "--retry-failed"),
+        ({"invalid": 1, "failed": 2}, "--retry-invalid --retry-failed"),
+        ({}, None),
+    ],
+)
+def test_a_finish_with_items_that_have_no_valid_answer_says_how_to_ask_them_again(
+    stage: Stage, capfd: Captured, counts: dict[str, int], options: str | None
+) -> None:
+    stage.finish = a_finish(None, summary=replace(a_summary(), **counts))
+    main(START)
+    said = capfd.readouterr().err
+    assert (options is not None) == ("ask them again" in said)
+    if options:
+        assert f"ask them again   runner resume articles {options}\n" in said
+        assert "why one of them  runner show articles line:N\n" in said
