@@ -386,7 +386,7 @@ def test_a_file_this_account_may_not_read_is_told_where_items_are_read(
     ],
 )
 def test_a_finish_with_items_that_have_no_valid_answer_says_how_to_ask_them_again(
-    stage: Stage, capfd: Captured, counts: dict[str, int], options: str | None
+    stage: Stage, capfd: Captured, counts: dict[str, Any], options: str | None
 ) -> None:
     stage.finish = a_finish(None, summary=replace(a_summary(), **counts))
     main(START)
