@@ -69,6 +69,8 @@ class Pace:
     """The rest of the job fits into what the server has left: no even pace."""
     waiting_for: str | None = None
     """What holds the run back now, in words; None when nothing does."""
+    is_proven: bool = False
+    """Something has answered in this session."""
     is_out: bool = False
     """Nothing answers: what is left takes nobody knows how long."""
     next_try_s: float | None = None

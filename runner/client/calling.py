@@ -44,13 +44,21 @@ class Client:
     """Sends requests, each at most once; made and used in one process.
 
     `call` may be used from many threads: each gets a connection of its own.
+    `has_answers` says whether the server has answered anything in this session: until
+    then a page in the place of an answer means that the base URL is wrong.
 
     Raises:
         EndpointError: The base URL is not an http(s) URL.
         UsageError: The key, the proxy or the certificates cannot be used.
     """
 
-    def __init__(self, settings: ClientSettings, api_key: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: ClientSettings,
+        api_key: str,
+        clock: Clock,
+        has_answers: Callable[[], bool],
+    ) -> None:
         _check_key(api_key)
         url = _checked_url(settings.base_url)
         self._settings = settings
@@ -58,7 +66,7 @@ class Client:
         self._pid = os.getpid()
         self._redactor = Redactor(api_key)
         self._flights = Flights()
-        self._has_answers = False
+        self._has_answers = has_answers
         self._lanes = _lanes(url)
         self._timeout = _timeout(settings.timeout_s)
         self._sdk = openai.OpenAI(
@@ -166,9 +174,7 @@ class Client:
 
     def _reply(self, flight: Flight, body: bytes, failure: Failure | None) -> Reply:
         kept = headers.kept(flight.headers, self._redactor.text)
-        if failure is None:
-            self._has_answers = True
-        else:
+        if failure is not None:
             body = self._redactor.body(body)
             failure = dataclasses.replace(
                 failure,

@@ -58,8 +58,8 @@ class Flight:
         self.is_held_back = False
         self.looks_again = True
         """Once the connection is there, where another layer makes it."""
-        self.has_answers = False
-        """Whether this client had an answer before it."""
+        self.has_answers: Callable[[], bool] = lambda: True
+        """Whether anything was answered in this session."""
         self._may_go = may_go
         self.cut_by: Cut | None = None
         self.status: int | None = None

@@ -27,13 +27,18 @@ def failure_in(status: int, body: bytes, flight: Flight) -> Failure | None:
     if flight.cut_by is not None:
         # A body without a length ends where its connection ends: we ended it.
         return failures.cut_by_us(flight)
-    return Failure(
-        kind=FailureKind.GARBLED,
-        message=f"HTTP {status} and {len(body)} bytes that are no JSON object"
-        f" ({dict(flight.headers).get('content-type', 'of unknown type')})",
-        status=status,
-        possibly_billed=True,
-    )
+    return _no_json(status, body, flight)
+
+
+def _no_json(status: int, body: bytes, flight: Flight) -> Failure:
+    """A page or a stream as the first thing of all: nobody there speaks the API."""
+    what = dict(flight.headers).get("content-type", "of unknown type")
+    message = f"HTTP {status} and {len(body)} bytes that are no JSON object ({what})"
+    kind = FailureKind.GARBLED
+    if what.startswith("text/") and not flight.has_answers():
+        kind = FailureKind.DENIED
+        message = f"no OpenAI-compatible API answers there: {message}"
+    return Failure(kind=kind, message=message, status=status, possibly_billed=True)
 
 
 def failure_in_part(
@@ -65,7 +70,7 @@ def _redirect(flight: Flight) -> ErrorBody | None:
 
 
 def _refused(status: int, error: ErrorBody, flight: Flight) -> Failure:
-    rule = failures.of_reply(status, error, has_answers=flight.has_answers)
+    rule = failures.of_reply(status, error, has_answers=flight.has_answers())
     code = error.code or error.type
     said = [f"HTTP {status}", *([code] if code else [])]
     if error.status not in (None, status):

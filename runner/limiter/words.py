@@ -23,6 +23,7 @@ def pace_of(key: KeyState, run: RunState, now_ns: int) -> Pace:
         rpd_limit=key.day.requests or None,
         is_hurried=run.is_hurried(now_ns),
         waiting_for=waiting_for,
+        is_proven=bool(run.is_proven),
         is_out=run.breaker.is_open,
         next_try_s=None if until_ns is None else (until_ns - now_ns) / SECOND_NS,
     )

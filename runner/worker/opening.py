@@ -55,7 +55,12 @@ def open_tools(
     limiter = _open_limiter(settings, clock)
     opened.callback(limiter.close)
     patience = Patience(clock)
-    client = Client(_client_settings(settings), api_key, clock)
+    client = Client(
+        _client_settings(settings),
+        api_key,
+        clock,
+        has_answers=lambda: limiter.pace().is_proven,
+    )
     opened.callback(client.close)
     return Tools(
         run_id=settings.run_id,

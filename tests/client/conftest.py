@@ -35,7 +35,9 @@ def connect(
         monkeypatch.delenv(name.upper(), raising=False)
     clients: list[Client] = []
 
-    def start(url: str, key: str = KEY) -> Client:
+    def start(
+        url: str, key: str = KEY, has_answers: Callable[[], bool] = lambda: False
+    ) -> Client:
         settings = ClientSettings(
             base_url=url,
             organization=None,
@@ -44,7 +46,7 @@ def connect(
             connections=4,
             run="night",
         )
-        clients.append(Client(settings, key, clock))
+        clients.append(Client(settings, key, clock, has_answers))
         return clients[-1]
 
     yield start

@@ -495,7 +495,7 @@ def test_a_header_never_becomes_two(serve: Serve) -> None:
         connections=1,
         run="night",
     )
-    client = Client(settings, KEY, FakeClock())
+    client = Client(settings, KEY, FakeClock(), lambda: True)
     failure = client.call(chat(), "night-1-1").failure
     client.close()
 

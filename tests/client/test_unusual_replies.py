@@ -6,7 +6,7 @@ import pytest
 from client_server import Line, Script, Server, always, chat, http
 
 from runner.client import Client
-from runner.records import FailureKind
+from runner.records import Failure, FailureKind
 
 Serve = Callable[[Script], Server]
 Connect = Callable[..., Client]
@@ -129,10 +129,27 @@ def test_a_redirect_stops_a_run_only_while_nothing_was_answered(
         while line.request() is not None:
             line.send(next(answers))
 
-    client = connect(serve(script).url)
-    failures = [client.call(chat(), f"night-{n}-1").failure for n in range(4)]
+    failures: list[Failure | None] = []
+    client = connect(serve(script).url, has_answers=lambda: None in failures)
+    failures.extend(client.call(chat(), f"night-{n}-1").failure for n in range(4))
     kinds = [failure and failure.kind for failure in failures]
     assert kinds == [FailureKind.DENIED, None, FailureKind.SERVER, None]
     for failure in (failures[0], failures[2]):
         assert failure is not None
         assert failure.message.endswith("to https://elsewhere.example/v1")
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/event-stream; charset=utf-8"])
+def test_a_page_in_the_place_of_the_first_answer_stops_the_run(
+    kind: str, serve: Serve, connect: Connect
+) -> None:
+    """A wrong base URL: not an outage to be waited out for hours."""
+    page = http(200, b"<html>hi</html>").replace(b"application/json", kind.encode())
+    url = serve(always(page)).url
+    for has_answers in (False, True):
+        client = connect(url, has_answers=lambda told=has_answers: told)
+        failure = client.call(chat(), "night-1-1").failure
+        assert failure is not None
+        expected = FailureKind.GARBLED if has_answers else FailureKind.DENIED
+        assert failure.kind is expected
+        assert f"no JSON object ({kind})" in failure.message

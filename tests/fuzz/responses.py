@@ -81,6 +81,7 @@ def to_the_client(
         ),
         KEY,
         SystemClock(),
+        has_answers=lambda: True,
     )
     calls = _Calls(client, server, named, deadline_s)
     calls.make()
