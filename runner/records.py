@@ -142,6 +142,10 @@ class FailureKind(StrEnum):
     """401, 403, 402, empty account, unknown model: no request can succeed."""
 
 
+NO_API = "no_api"
+"""Our own code of a failure: what answers there does not speak the API."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why a call gave no answer, in words for a person."""
