@@ -5,7 +5,7 @@
     pacing     GCRA                             window    what a minute holds of ours
     refill     may the even pace be the very rate         bursts  may a short job fire
     headers    what servers say of limits       learning  what we make of it
-    belief     how long a limit is believed
+    belief     how long a limit is believed     cause     do 429s come from our pace
     throttle   429s: pause, slow down           daily     limits per day
     breaker    outages                          budget    dollars, by slot
     cell       bytes shared through a file      flock     one try, never a wait

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from runner.limiter.belief import BELIEF_BYTES, Belief
+from runner.limiter.cause import CAUSE_BYTES, Cause
 from runner.limiter.cell import Stored
 from runner.limiter.daily import DAY_BYTES, Day
 from runner.limiter.pacing import (
@@ -67,6 +68,7 @@ class KeyState:
     token_refill: Refill = field(default_factory=Refill)
     request_belief: Belief = field(default_factory=Belief)
     token_belief: Belief = field(default_factory=Belief)
+    cause: Cause = field(default_factory=Cause)
     starts_ns: int = 0
     """No limit may be used before; see `starts_ns()`."""
 
@@ -122,6 +124,7 @@ class KeyState:
                 self.token_refill.to_bytes(),
                 self.request_belief.to_bytes(),
                 self.token_belief.to_bytes(),
+                self.cause.to_bytes(),
                 _NUMBER.pack(self.starts_ns),
             )
         )
@@ -160,7 +163,8 @@ class KeyState:
         token_refill = request_refill + REFILL_BYTES
         request_belief = token_refill + REFILL_BYTES
         token_belief = request_belief + BELIEF_BYTES
-        number = token_belief + BELIEF_BYTES
+        cause = token_belief + BELIEF_BYTES
+        number = cause + CAUSE_BYTES
         return cls(
             requests=Bucket.from_bytes(stored[:BUCKET_BYTES]),
             tokens=Bucket.from_bytes(stored[BUCKET_BYTES:pause]),
@@ -171,6 +175,7 @@ class KeyState:
             token_refill=Refill.from_bytes(stored[token_refill:]),
             request_belief=Belief.from_bytes(stored[request_belief:]),
             token_belief=Belief.from_bytes(stored[token_belief:]),
+            cause=Cause.from_bytes(stored[cause:]),
             starts_ns=_NUMBER.unpack_from(stored, number)[0],
         )
 
@@ -182,5 +187,6 @@ class KeyState:
         self.day.mend(now_ns)
         self.request_belief.mend(now_ns)
         self.token_belief.mend(now_ns)
+        self.cause.mend(now_ns)
         self.starts_ns = min(self.starts_ns, now_ns + REACH_NS)
         self.let_go(now_ns)

@@ -29,6 +29,8 @@ from runner.records import Failure, FailureKind, Usage
 
 _SLOW_DOWN = Slower(to=0.5, growth=0.1)
 _REPEATED = Slower(to=0.9, growth=0.02)
+_ROUNDS_OF_THE_FULL = 3
+"""With no answer between, and pauses that grow: no rate is measured by that."""
 _REPEATED_WITHIN_NS = 120 * SECOND_NS
 _SHORT_PAUSE_NS = 2 * SECOND_NS
 _SHOWN_WHILE_EVEN = 0.03
@@ -88,6 +90,8 @@ def answered(
     """Settle an answer; one of unknown cost costs its worst case."""
     permit, want = ended.permit, ended.permit.want
     key.pause.succeeded(permit.epoch)
+    if key.cause.answered(permit.granted_ns, now_ns):
+        key.cut.lift()
     learned = learn(key, run, said.meters, permit, None, now_ns)
     key.doubt(now_ns)
     _watch_refill(key, learned, usage, now_ns)
@@ -249,16 +253,27 @@ def _uncounted_tokens(key: KeyState, permit: Permit, used_tokens: int) -> int:
 def _slow_everybody(
     key: KeyState, ended: Ended, kind: FailureKind, said: Said, now_ns: int
 ) -> None:
-    """Pause the whole fleet, and go on slower where pausing is not enough."""
-    pause = key.pause
-    went_on_ns = max(pause.until_ns, pause.round_ns)
-    per_minute = key.requests.window.per_minute(now_ns, went_on_ns)
+    """Pause the whole fleet, and go on slower where pausing is not enough.
+
+    Not for refusals that come by chance: they concern their request alone.
+    """
     asked_s = said.retry_after_s
     if asked_s is None:
         asked_s = exhausted_reset_s(said.meters)
+    if kind is FailureKind.SLOW_DOWN:
+        key.cause.forget(now_ns)
+    else:
+        key.cause.refused(ended.permit.granted_ns, asked_s, now_ns)
+    if key.cause.is_chance(now_ns):
+        return
+    pause = key.pause
+    went_on_ns = max(pause.until_ns, pause.round_ns)
+    per_minute = key.requests.window.per_minute(now_ns, went_on_ns)
     is_new = pause.refused(
         epoch=ended.permit.epoch, asked_s=asked_s, now_ns=now_ns, draw=ended.draw
     )
+    if pause.rounds >= _ROUNDS_OF_THE_FULL:
+        key.cause.forget(pause.until_ns)
     if not is_new or key.day.until_ns > now_ns:
         return
     is_rare = key.cut.take_spare(key.requests.window.since(went_on_ns))
@@ -266,7 +281,28 @@ def _slow_everybody(
     if kind is FailureKind.SLOW_DOWN:
         key.cut.cut(_SLOW_DOWN, per_minute, now_ns)
     elif not is_pause_enough and _is_our_pace(key, ended.permit, went_on_ns, now_ns):
+        _slow_down(key, per_minute, now_ns)
+
+
+def _slow_down(key: KeyState, per_minute: float, now_ns: int) -> None:
+    """A lower pace, unless it is still to be seen what the last one has changed.
+
+    Never much lower than what is answered: there is room for that.
+    """
+    cause = key.cause
+    if cause.is_open:
+        return
+    answered_per_minute = cause.answered_per_minute(now_ns)
+    if answered_per_minute is None:
         key.cut.cut(_REPEATED, per_minute, now_ns)
+        return
+    fits = _REPEATED.to * answered_per_minute
+    if cause.is_ripe(now_ns):
+        key.cut.cut_to(fits, _REPEATED, per_minute, now_ns)
+        cause.slowed(now_ns)
+    else:
+        lower = _REPEATED.to * (key.cut.per_minute(now_ns) or per_minute)
+        key.cut.cut_to(max(fits, lower), _REPEATED, per_minute, now_ns)
 
 
 def _is_pause_cheap(key: KeyState, went_on_ns: int, now_ns: int) -> bool:

@@ -137,6 +137,17 @@ class Cut:
         self.growth = min(self.growth, growth)
         self.cut_ns = now_ns
 
+    def cut_to(
+        self, per_minute: float, slower: Slower, measured_per_minute: float, now_ns: int
+    ) -> None:
+        """Go on at this rate, which grows back like the others."""
+        self.cut(slower, measured_per_minute, now_ns)
+        self.share = max(1.0, per_minute) / self.base_per_minute
+
+    def lift(self) -> None:
+        """Back to where it was: slowing down has helped nobody."""
+        self.base_per_minute = 0.0
+
     def share_at(self, now_ns: int) -> float:
         """Share of the base that may be used; 1 or more: no cut."""
         if not self.base_per_minute:

@@ -759,4 +759,11 @@ MUTANTS = (
         "        return True\n",
         "limiter/test_limiter_beliefs.py",
     ),
+    _one(
+        "slower and slower for 429s by chance",
+        "limiter/settling.py",
+        "    if key.cause.answered(permit.granted_ns, now_ns):\n        key.cut.lift()\n",
+        "    key.cause.answered(permit.granted_ns, now_ns)\n",
+        "limiter/test_limiter_cause.py",
+    ),
 )
