@@ -114,7 +114,7 @@ class Supervisor:
             tokens_per_minute=self._pulse.tokens_per_minute,
             pace=pace,
             # In an outage the last minute promises what nobody can keep.
-            eta_s=self._pulse.eta_s(pending)
+            eta_s=self._pulse.eta_s(pending, pace.next_try_s or 0.0)
             if is_running and not pace.is_out
             else None,
             started_unix_s=self._run.started_unix_s,

@@ -48,12 +48,15 @@ class Pulse:
         """Input and output tokens a minute; None in the first seconds."""
         return self._per_minute("tokens")
 
-    def eta_s(self, pending: int) -> float | None:
-        """Seconds until `pending` items are finished at this pace, if any is."""
+    def eta_s(self, pending: int, wait_s: float = 0.0) -> float | None:
+        """Seconds until `pending` items are finished at this pace, if any is.
+
+        `wait_s`: so long nobody sends, as far as is known.
+        """
         per_minute = self._per_minute("finished")
         if pending == 0:
             return 0.0
-        return pending / per_minute * 60 if per_minute else None
+        return wait_s + pending / per_minute * 60 if per_minute else None
 
     def _per_minute(self, what: str) -> float | None:
         first, last = self._samples[0], self._samples[-1]

@@ -100,6 +100,14 @@ def test_what_is_asked_anew_has_a_time_left_too() -> None:
     assert pulse.eta_s(80) == pytest.approx(40)
 
 
+def test_a_pause_comes_before_the_rest_of_the_time_left() -> None:
+    """While nobody may send for ten minutes, nothing is over in forty seconds."""
+    pulse = Pulse(0.0, Totals())
+    pulse.beat(10.0, Totals(begun=20), 20)
+
+    assert pulse.eta_s(80, wait_s=600.0) == pytest.approx(640)
+
+
 def test_rates_are_those_of_the_last_minute() -> None:
     """A fast first hour says nothing of now."""
     pulse = Pulse(0.0, Totals())
