@@ -177,7 +177,9 @@ class Machine:
 
         return connect
 
-    def _client(self, settings: Any, _key: str, _clock: Clock) -> Caller:
+    def _client(
+        self, settings: Any, _key: str, _clock: Clock, **_has_answers: Any
+    ) -> Caller:
         return Caller(self.provider, self.here, self.session, settings.timeout_s)
 
     @property
