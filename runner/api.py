@@ -197,10 +197,6 @@ class Run:
         """Requests that may have been billed without an answer."""
         return unresolved_of(self.folder)
 
-    def asking_anew(self) -> int:
-        """Items that an interrupted retry has not come to: a resume asks them anew."""
-        return self.status().anew
-
     @at_the_door
     def show(self, item: str) -> ItemStory:
         """All attempts of one item, given by its id or as `line:N`."""

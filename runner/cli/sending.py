@@ -87,7 +87,7 @@ def resume(name: str | None, given: ResumeOptions) -> int:
     config, before = _as_told(run.config, changes), run.status()
     check_prices(config.task, changes.prices)
     check_simulator(config.service)
-    again = _asked_anew(run, before, given)
+    again = _asked_anew(before, given)
     # Nobody is asked anything then: the files can be written in the morning.
     is_over = not (before.pending or again or given.again.accept_changes)
     key = NO_KEY_NEEDED if is_over else key_for(config.service, given.key)
@@ -199,12 +199,12 @@ def _price_source(config: RunConfig) -> str:
     return f"none known for {model} at this server (--price), so the cost is unknown"
 
 
-def _asked_anew(run: api.Run, status: RunStatus, given: ResumeOptions) -> int:
+def _asked_anew(status: RunStatus, given: ResumeOptions) -> int:
     """Items with an outcome that this resume asks all the same."""
     totals, told = status.totals, given.again
     now = totals.failed * told.retry_failed + totals.invalid * told.retry_invalid
     # An earlier retry that was interrupted goes on; it is part of these, or alone.
-    return max(now, run.asking_anew())
+    return max(now, status.anew)
 
 
 def _as_told(config: RunConfig, changes: Changes) -> RunConfig:

@@ -106,6 +106,7 @@ class Client:
             raise RuntimeError(f"{self!r} belongs to process {self._pid}")
         limit_s = self._settings.timeout_s if timeout_s is None else timeout_s
         flight = self._lanes.board(self._clock.monotonic_s(), limit_s, may_go)
+        flight.has_answers = self._has_answers
         try:
             content = _encoded(request)
         except (ValueError, TypeError, RecursionError) as error:
@@ -140,7 +141,6 @@ class Client:
             return self._reply(flight, body, failure)
         body = response.content
         status = response.status_code
-        flight.has_answers = self._has_answers
         failure = self._told(body, flight, functools.partial(failure_in, status))
         return self._reply(flight, body, failure)
 

@@ -224,7 +224,7 @@ _IN_A_200 = Rule(
 )
 
 
-def of_reply(status: int, error: ErrorBody, *, has_answers: bool = False) -> Rule:
+def of_reply(status: int, error: ErrorBody, *, has_answers: bool) -> Rule:
     """Return the row for a reply that is not an answer.
 
     `has_answers`: others were answered before it.

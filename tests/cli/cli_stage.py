@@ -105,10 +105,6 @@ class PlayedRun:
         """As was set."""
         return self.stage.unresolved
 
-    def asking_anew(self) -> int:
-        """No retry was interrupted."""
-        return 0
-
     def show(self, item: str) -> ItemStory:
         """The story that was set."""
         self.stage.tell("show", item=item)

@@ -39,7 +39,7 @@ def test_a_plain_resume_goes_on_with_the_retry_whatever_the_clock_says(
     night: Stage, clock_jump_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed_midway(night, 1, retry_invalid=True)
-    assert night.run.asking_anew() == 3
+    assert night.run.status().anew == 3
     assert night.run.status().unresolved == 1
     monkeypatch.setattr(night.clock, "unix_s", lambda: 1_700_000_000 + clock_jump_s)
 
@@ -59,7 +59,7 @@ def test_once_the_retry_is_done_nothing_is_asked_a_third_time(night: Stage) -> N
     assert night.manifest.asking_anew is None
 
     assert night.session().nothing_left
-    assert night.run.asking_anew() == 0
+    assert night.run.status().anew == 0
 
 
 def test_what_became_invalid_in_the_retry_itself_is_not_asked_again(
@@ -92,7 +92,7 @@ def test_a_rejudgement_in_between_takes_out_only_what_it_finds_valid(
     # Answers read "row N, attempt M": row 3 is good by the new rule, 5 and 7 are not.
     rule = Changes(valid_regex="(?s).*row [0-346].*|.*row 1, attempt 2.*")
     night.run.rejudge(rule)
-    assert night.run.asking_anew() == 2
+    assert night.run.status().anew == 2
 
     night.session()
     assert night.asked == [5, 7]
