@@ -1,7 +1,9 @@
 """`runner`, and `python -m runner`: the command line.
 
 Light on purpose: every spawned worker imports the console script, and with it this
-module, again. Floor: the top.
+module, again.
+
+Floor: faces.
 """
 
 import os

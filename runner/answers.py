@@ -3,7 +3,7 @@
 Owns the shapes of the three endpoints and of `usage`. Trusts nothing: any bytes
 give an Answer or None, never an exception. Knows neither prices nor verdicts.
 
-Floor: doors and rules, below client. Knows records.
+Floor: reading answers. Below client. Knows records.
 """
 
 import json

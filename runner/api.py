@@ -1,6 +1,6 @@
 """Everything the commands do, as calls: `Run` and `run`. Never prints, never exits.
 
-Floor: the run; the library ends here.
+Floor: faces. The library ends here.
 """
 
 import contextlib

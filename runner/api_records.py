@@ -1,6 +1,6 @@
 """What the library takes and gives besides a RunConfig.
 
-Floor: words. Knows checkpoint's entries, config, records, summary.
+Floor: what the library returns. Knows checkpoint's entries, config, records, summary.
 """
 
 from collections.abc import Callable
@@ -52,6 +52,10 @@ class Changes:
     min_free_bytes: Size | None = None
     limit: Items | None = None
     """Never kept: a resume goes on to the whole file unless it is given again."""
+    items_path: Path | None = None
+    """Where the items are by now, if their file was moved."""
+    processed_path: Path | None = None
+    """Where the answers go from now on; the other two files go beside them."""
     prompt: Text | None = None
     prompt_path: Path | None = None
     task_path: Path | None = None

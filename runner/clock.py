@@ -1,7 +1,8 @@
 """Where time is read and where threads wait.
 
-Everything that waits does so through `Clock.wait(stop, seconds)`, so that one
-event ends every wait in the process and tests need no sleeping.
+Threads that wait for a turn, for a backoff or for an end do so through
+`Clock.wait(stop, seconds)`: one event ends them all, and tests need no sleeping.
+Who waits for a pipe, a lock or the disk waits there.
 
 Floor: words. Knows nobody.
 """

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from runner.errors import StateError, StoreError
+from runner.processes import is_alive
 from runner.records import JsonObject
 
 _TEMP = ".tmp"
@@ -119,7 +120,7 @@ def remove_leftovers(path: Path) -> None:
     """
     for temp in path.parent.iterdir():
         pid = _writer_of(temp.name, path.name)
-        if pid is not None and not _is_alive(pid):
+        if pid is not None and not is_alive(pid):
             temp.unlink(missing_ok=True)
 
 
@@ -166,13 +167,3 @@ def _writer_of(name: str, target: str) -> int | None:
     pid = name[len(start) : -len(_TEMP)].partition("-")[0]
     is_pid = pid.isascii() and pid.isdigit() and len(pid) <= _MOST_PID_DIGITS
     return int(pid) if is_pid and int(pid) else None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # somebody else's
-    return True

@@ -95,7 +95,17 @@ class HalfJudged(StateError):
 
 
 class StateDamaged(StateError):
-    """State is missing, foreign, truncated or altered."""
+    """State is missing, foreign, truncated or altered.
+
+    What to do is the same nearly everywhere.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "put a backup back, or see `runner verify` and `runner salvage`",
+    ) -> None:
+        super().__init__(message, hint)
 
 
 class StateTooNew(StateError):

@@ -4,7 +4,7 @@
 or failed · 4 stopped early, resumable · 5 state · 130 Ctrl-C · 143 SIGTERM. Errors
 carry their own.
 
-Floor: words. Pure. Knows api_records and records.
+Floor: faces. Pure. Knows api_records and records.
 """
 
 from runner.api_records import Finish

@@ -29,7 +29,6 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _MOST_SHOWN = 60
 _NEVER_SHOWN = "api_key"
-_MORE = inspect.Parameter.VAR_KEYWORD
 
 
 class Rule(Protocol):

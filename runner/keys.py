@@ -1,9 +1,9 @@
-"""Where does the API key come from, and how is it kept out of what is shown?
+"""Where does the API key come from?
 
 A file, an environment variable, or a question on the terminal; never an option's
 value, which every user of the machine can read in the list of processes.
 
-Floor: words. Knows errors.
+Floor: rules for the work. Knows errors and redaction.
 """
 
 import os
@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from runner.errors import UsageError
+from runner.redaction import is_secret
 
 SIMULATED_KEY = "simulated"
 """What the embedded simulator is sent: it takes any key."""
@@ -23,16 +24,6 @@ NO_KEY_NEEDED = "no-key-needed"
 _MOST_BYTES = 1 << 16
 _SENDABLE = re.compile("[!-~]+")
 """What an HTTP header can carry unchanged: visible ASCII."""
-_SHORT_KEY = 8
-"""Keys of local servers ("x", "EMPTY") are words of their own: they are only taken
-out where they stand alone."""
-_REDACTED = "[redacted]"
-_KEY_SHAPES = re.compile(
-    r"""(?:(?<=bearer\ )|(?<=bearer:))[^\s'"<>]+   # an Authorization header
-    | \b(?:sk|rk|gsk|xai)-[\w*.-]{6,}              # as OpenAI, Groq, xAI form them
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
 
 
 def resolve_key(env_name: str, path: Path | None, ask: Callable[[], str] | None) -> str:
@@ -83,17 +74,11 @@ def check_apart(key: str, base_url: str) -> None:
 
     A key of a few letters ("x", "EMPTY") is no secret, and may stand there by chance.
     """
-    if len(key) >= _SHORT_KEY and key in unquote(base_url):
-        raise UsageError("the base URL holds the API key", "give the key apart")
-
-
-def redacted(text: str, key: str | None = None) -> str:
-    """The text without `key` and without what looks like one."""
-    if key:
-        exact = re.escape(key)
-        alone = rf"(?<!\w){exact}(?!\w)"
-        text = re.sub(exact if len(key) >= _SHORT_KEY else alone, _REDACTED, text)
-    return _KEY_SHAPES.sub(_REDACTED, text)
+    if is_secret(key) and key in unquote(base_url):
+        raise UsageError(
+            "the base URL holds the API key",
+            "give the key in OPENAI_API_KEY, or with --api-key-file",
+        )
 
 
 def _read(path: Path) -> str:

@@ -3,7 +3,7 @@
 No key is sent: any HTTP answer at all is a yes. A simulated server is recognised
 by the prices it lists, and only on this machine.
 
-Floor: doors and rules. The one door to requests.
+Floor: rules for the work. The one door to requests.
 """
 
 import ipaddress
@@ -37,7 +37,10 @@ def check_base_url(base_url: str) -> None:
             f"{base_url!r} is not a base URL", "for example https://api.openai.com/v1"
         )
     if parts.username or parts.password:
-        raise EndpointError("the base URL holds a password", "give the key apart")
+        raise EndpointError(
+            "the base URL holds a password",
+            "give the key in OPENAI_API_KEY, or with --api-key-file",
+        )
     _refuse_endpoint(base_url)
 
 

@@ -3,7 +3,7 @@
 An engine starts workers in slots, carries JSON orders to them and JSON messages
 back, and says when one is gone. Nothing else knows which engine runs.
 
-Floor: words. Knows config and records.
+Floor: seams. Knows config and records.
 """
 
 from collections.abc import Sequence

@@ -4,7 +4,7 @@ The only retry in the product. The SDK's are off; one send is one permit and one
 attempt. `decide_*` say what follows from one step of an item's walk, `retrying`
 is the loop (tenacity) that does it.
 
-Floor: retrying. Knows the words only.
+Floor: rules for the work. Knows the words only.
 """
 
 import random

@@ -22,6 +22,11 @@ class RunState(StrEnum):
     DEAD = "dead"
     """Its process is gone without having said why."""
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a session is at work on it now."""
+        return self in (RunState.RUNNING, RunState.DRAINING)
+
 
 class StopKind(StrEnum):
     """Why a session ended before its items did."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from runner.errors import UsageError
-from runner.keys import redacted, resolve_key
+from runner.keys import resolve_key
+from runner.redaction import Redactor
 
 KEY = "sk-canary-0123456789"
 
@@ -103,11 +104,11 @@ def test_a_key_may_come_through_a_pipe(tmp_path: Path) -> None:
     ],
 )
 def test_neither_the_key_nor_what_looks_like_one_is_shown(text: str) -> None:
-    shown = redacted(text, KEY)
+    shown = Redactor(KEY).lines(text)
     assert "[redacted]" in shown
     for secret in ("canary", "xyz", "eyJ"):
         assert secret not in shown
 
 
 def test_a_short_key_of_a_local_server_is_no_secret_inside_other_words() -> None:
-    assert "expected [redacted] example" == redacted("expected x example", "x")
+    assert "expected [redacted] example" == Redactor("x").lines("expected x example")

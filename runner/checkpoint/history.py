@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from runner.checkpoint.entries import Attempt, Outcome, Superseded
-from runner.records import AttemptState, JsonObject, Usage
+from runner.records import AttemptState, Item, JsonObject, OutcomeState, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +109,43 @@ def history_of(attempts: Sequence[Attempt], replaces: Outcome | None = None) -> 
         unresolved=_unresolved(attempts),
         invalid_answers=len(judged),
         invalid_usd=sum((a.cost_usd or Decimal(0) for a in judged), Decimal(0)),
+    )
+
+
+def outcome_of(
+    item: Item,
+    history: History,
+    *,
+    state: OutcomeState,
+    reason: str | None,
+    answer: tuple[int, int] | None = None,
+    finished_unix_s: float,
+) -> Outcome:
+    """What became of an item with this past.
+
+    Args:
+        item: The item.
+        history: All that was sent for it, and what came back.
+        state: What became of it.
+        reason: Why it is no other, in one line; None: it is valid.
+        answer: Slot and attempt whose reply became the response.
+        finished_unix_s: Now.
+    """
+    return Outcome(
+        number=item.ref.number,
+        item_id=item.item_id,
+        fingerprint=item.ref.fingerprint.hex(),
+        state=state,
+        generation=history.replaces.generation + 1 if history.replaces else 0,
+        last_attempt=history.next_attempt - 1,
+        answer=answer,
+        requests=history.requests,
+        invalid_answers=history.invalid_answers,
+        invalid_answers_usd=history.invalid_usd,
+        told_invalid_answers=history.told_invalid_answers,
+        told_invalid_usd=history.told_invalid_usd,
+        reason=reason,
+        finished_unix_s=round(finished_unix_s, 3),
     )
 
 

@@ -13,14 +13,13 @@ import fcntl
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from runner import forks
 from runner.errors import RunLocked
+from runner.processes import boot_id, process_start
 
 _RUN_LOCK = "run.lock"
 _PRESENCE_LOCK = "presence.lock"
@@ -145,30 +144,6 @@ def refuse_out_of_reach(run_folder: Path) -> None:
             f"{_held_by(run_folder)}, which no signal reaches from here",
             f"runner stop {run_folder.name}, in the container where it was started",
         )
-
-
-def boot_id() -> str:
-    """This boot of this machine."""
-    linux = Path("/proc/sys/kernel/random/boot_id")
-    if linux.exists():
-        return linux.read_text("ascii").strip()
-    command = ["/usr/sbin/sysctl", "-n", "kern.boottime"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - fixed command
-
-
-def process_start(pid: int) -> str | None:
-    """When process `pid` began, in the system's own unit; None if there is none."""
-    if sys.platform == "linux":
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        # Field 22 of proc(5); the name before it may hold spaces and brackets.
-        state, *fields = stat.rpartition(")")[2].split()
-        return None if state in "ZX" else fields[18]
-    command = ["/bin/ps", "-o", "lstart=", "-p", str(pid)]
-    shown = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed command
-    return shown.stdout.strip() or None
 
 
 def _open(path: Path) -> int:

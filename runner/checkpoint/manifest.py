@@ -21,7 +21,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner.checkpoint.reading import PUT_BACK, RunReader, ShardReader
+from runner.checkpoint.reading import RunReader, ShardReader
 from runner.checkpoint.shard import create_shard
 from runner.checkpoint.store import DATABASE
 from runner.config import RunConfig
@@ -203,8 +203,7 @@ class Manifest:
         seal = _seal_in(run_folder / self.index)
         if self.index_seal and seal is not None and seal != self.index_seal:
             raise StateDamaged(
-                f"{run_folder / self.index} is damaged, or not the index of this run",
-                PUT_BACK,
+                f"{run_folder / self.index} is damaged, or not the index of this run"
             )
 
     def is_judged_as(self, before: "Manifest") -> bool:
@@ -230,8 +229,7 @@ class Manifest:
         if reader.highest_number() >= self.next_number:
             raise StateDamaged(
                 f"shards of run {self.run} hold items that {MANIFEST} does not know:"
-                " it is an older copy",
-                PUT_BACK,
+                " it is an older copy"
             )
 
     def with_items_renamed(self) -> "Manifest":
@@ -342,7 +340,7 @@ def _read(run_folder: Path) -> JsonObject:
 
 
 def _damaged(run_folder: Path, why: object) -> StateDamaged:
-    return StateDamaged(f"{run_folder / MANIFEST} cannot be read: {why}", PUT_BACK)
+    return StateDamaged(f"{run_folder / MANIFEST} cannot be read: {why}")
 
 
 def _seal_in(index: Path) -> str | None:

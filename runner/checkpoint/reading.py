@@ -12,11 +12,11 @@ from pathlib import Path
 
 from runner.checkpoint.entries import RECORD_VERSION, Attempt, Outcome
 from runner.checkpoint.shard import shard_folder
-from runner.checkpoint.shard_reading import PUT_BACK, ShardReader
+from runner.checkpoint.shard_reading import ShardReader
 from runner.errors import StateDamaged, StateTooNew
 from runner.records import AttemptState, JsonObject, Totals
 
-__all__ = ["PUT_BACK", "RunReader", "ShardReader"]
+__all__ = ["RunReader", "ShardReader"]
 
 
 class RunReader:

@@ -32,7 +32,6 @@ from runner.errors import StateDamaged
 from runner.records import AttemptState, JsonObject, Totals
 
 _PAGE_ROWS = 1_000
-PUT_BACK = "put a backup back, or see `runner verify` and `runner salvage`"
 
 
 class ShardReader:
@@ -55,9 +54,7 @@ class ShardReader:
         """Which run and slot this shard says it belongs to."""
         entry = self._get(IDENTITY_KEY)
         if entry is None:
-            raise StateDamaged(
-                f"{self._path} does not say which run it belongs to", PUT_BACK
-            )
+            raise StateDamaged(f"{self._path} does not say which run it belongs to")
         return entry[0]
 
     def is_unused(self, run_id: str) -> bool:
@@ -83,7 +80,7 @@ class ShardReader:
         """The totals without what waits in the rescue file."""
         entry = self._get(TOTALS_KEY)
         if entry is None:
-            raise StateDamaged(f"{self._path} has lost its totals", PUT_BACK)
+            raise StateDamaged(f"{self._path} has lost its totals")
         return Totals.from_json(entry[0])
 
     def key_totals(self) -> tuple[int, int]:
@@ -111,8 +108,7 @@ class ShardReader:
         if found != (totals.keys, totals.keys_check):
             raise StateDamaged(
                 f"{self._path} holds {found[0]:,} records, not the {totals.keys:,}"
-                " that were written",
-                PUT_BACK,
+                " that were written"
             )
 
     def hold_still(self) -> None:
@@ -192,10 +188,9 @@ class ShardReader:
         entry = self._get(outcome_key(number))
         return entry and (Outcome.from_json(entry[0]), entry[1])
 
-    def outcomes(self, after: int = -1) -> Iterator[tuple[Outcome, bytes]]:
-        """All outcomes of this shard in item order, from after item `after`."""
-        last = outcome_key(after) if after >= 0 else "o/"
-        for _, fields, body in self._scan(last, "o0"):
+    def outcomes(self) -> Iterator[tuple[Outcome, bytes]]:
+        """All outcomes of this shard in item order."""
+        for _, fields, body in self._scan("o/", "o0"):
             yield Outcome.from_json(fields), body
 
     def attempts(self, number: int) -> list[tuple[Attempt, bytes]]:
@@ -241,7 +236,7 @@ class ShardReader:
         # A missing or zero-length database would open as an empty, healthy one,
         # and everything would be paid for again.
         if not self._path.is_file() or self._path.stat().st_size == 0:
-            raise StateDamaged(f"{self._path} is missing or empty", PUT_BACK)
+            raise StateDamaged(f"{self._path} is missing or empty")
         wal = self._path.with_name(f"{self._path.name}-wal")
         # `immutable` needs no file of its own, so it works on a full disk and on
         # read-only media; but it never sees what is written after it was opened.
@@ -282,7 +277,7 @@ class ShardReader:
         try:
             return unseal(key, self._disk.fetch(mode, filename, value, read=False))
         except StateDamaged as damage:
-            raise StateDamaged(f"{self._path}: {damage.message}", PUT_BACK) from None
+            raise StateDamaged(f"{self._path}: {damage.message}") from None
 
     @contextlib.contextmanager
     def _refusing_damage(self) -> Iterator[None]:
@@ -290,4 +285,4 @@ class ShardReader:
             yield
         except READ_FAILURES as error:
             message = f"{self._path} cannot be read: {error}"
-            raise StateDamaged(message, PUT_BACK) from error
+            raise StateDamaged(message) from error

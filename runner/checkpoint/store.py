@@ -21,7 +21,6 @@ from runner.durable import open_private
 from runner.errors import StateDamaged, StoreError
 
 _NEVER = 2**62
-_SALVAGE = "put a backup back, or see `runner verify` and `runner salvage`"
 SETTINGS: Mapping[str, int | str] = {
     # All three: `none` alone still culls expired rows.
     "eviction_policy": "none",
@@ -115,7 +114,7 @@ def open_store(folder: Path) -> diskcache.Cache:
         ):
             # Not "cannot" but "is not": malformed, or no database at all.
             raise StateDamaged(
-                f"the checkpoint in {folder} is damaged: {error}", _SALVAGE
+                f"the checkpoint in {folder} is damaged: {error}"
             ) from error
         raise StoreError(f"cannot open the checkpoint in {folder}: {error}") from error
     return store

@@ -4,7 +4,7 @@ Those modules are imported when a command runs, here and nowhere else: `runner
 --help` and `runner status` should answer at once (0.2 s of CPU, of which Python's
 own start is 0.03), and the library, the painters and the price book take longer.
 
-Floor: cli.
+Floor: faces.
 """
 
 from pathlib import Path
@@ -25,6 +25,7 @@ from runner.cli.bundles import (
 )
 from runner.cli.grouping import GroupedCommand, spelled_out
 from runner.cli.quitting import ends_quietly
+from runner.errors import UsageError
 from runner.exit_codes import USAGE
 
 _HELP = {"help_option_names": ["-h", "--help"]}
@@ -112,12 +113,18 @@ def resume(*, run: RunName = None, given: ResumeOptions) -> int:
 def status(*, run: RunName = None, given: StatusOptions) -> int:
     """How a run stands, live or dead, from any terminal."""
     look, state_dir = given.look, given.place.state_dir
+    if look.of_all and (run is not None or look.watch):
+        raise UsageError("--all looks once at every run", "leave RUN and --watch out")
     if look.as_json:
         from runner.cli import looking  # noqa: PLC0415
 
+        if look.of_all:
+            return looking.all_json(state_dir)
         return looking.status_json(run, state_dir, is_watched=look.watch)
     from runner.cli import showing  # noqa: PLC0415
 
+    if look.of_all:
+        return showing.all_runs(state_dir)
     return showing.status(run, state_dir, is_watched=look.watch)
 
 

@@ -3,7 +3,7 @@
 An option that is not given is None (or empty): defaults belong to `config`, and
 on a resume None means "as before".
 
-Floor: cli.
+Floor: faces.
 """
 
 from dataclasses import dataclass

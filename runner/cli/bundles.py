@@ -1,6 +1,6 @@
 """Which groups of options does each command take?
 
-Floor: cli.
+Floor: faces.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,15 @@ from runner.cli.asking_options import (
     WhomToAsk,
 )
 from runner.cli.declaring import flag, option, path
-from runner.cli.running_options import Again, First, HowFast, HowLong, Place, WhereTo
+from runner.cli.running_options import (
+    Again,
+    First,
+    HowFast,
+    HowLong,
+    Moved,
+    Place,
+    WhereTo,
+)
 from runner.cli.values import one_of, whole
 from runner.fitting import Within
 
@@ -51,6 +59,7 @@ class ResumeOptions:
     ask: WhatToAsk
     valid: WhatIsValid
     whom: WhomToAsk
+    moved: Moved
     place: Place
 
 
@@ -65,6 +74,7 @@ class Look:
         flag("--watch", "look each second, until the run stops or Ctrl-C"),
     ] = False
     as_json: Annotated[bool, flag("--json", "one line of JSON")] = False
+    of_all: Annotated[bool, flag("--all", "every run there is, a line each")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What do verify, backup and salvage say?
 
-Floor: cli. Knows api and display.
+Floor: faces. Knows api and display.
 """
 
 import json
@@ -13,6 +13,7 @@ from runner.cli.commanding import command_line
 from runner.errors import StateError, UsageError
 from runner.exit_codes import ALL_VALID
 from runner.printable import printable
+from runner.wording import count
 
 
 def verify(name: str | None, state_dir: Path, *, as_json: bool) -> int:
@@ -20,7 +21,7 @@ def verify(name: str | None, state_dir: Path, *, as_json: bool) -> int:
     run = api.Run.open(name, state_dir)
     with display.Screen(sys.stderr) as screen:
         found = run.verify(on_progress=screen.progress)
-    _tell(json.dumps(found.to_json()) if as_json else _words(found))
+    display.tell(json.dumps(found.to_json()) if as_json else _words(found))
     return ALL_VALID if found.is_sound else StateError.exit_code
 
 
@@ -32,12 +33,10 @@ def backup(words: list[str], state_dir: Path) -> int:
     run = api.Run.open(name, state_dir)
     with display.Screen(sys.stderr) as screen:
         made = run.backup(Path(words[-1]), on_progress=screen.progress)
-    under_way = (
-        f", {display.count(made.open, 'request')} under way" if made.open else ""
-    )
-    _tell(
-        f"{printable(made.folder)}: {display.count(made.attempts, 'request')},"
-        f" {display.count(made.outcomes, 'outcome')}{under_way}; read again, sound\n"
+    under_way = f", {count(made.open, 'request')} under way" if made.open else ""
+    display.tell(
+        f"{printable(made.folder)}: {count(made.attempts, 'request')},"
+        f" {count(made.outcomes, 'outcome')}{under_way}; read again, sound\n"
         f"  restore  mv {printable(made.folder)} {printable(run.folder)}"
         "   (what is there now moved away first)"
     )
@@ -52,9 +51,9 @@ def salvage(name: str | None, state_dir: Path) -> int:
     least = "at least " if made.may_be_more else ""
     is_any = made.lost or made.held_back or made.may_be_more
     which = "; lost.jsonl says which" if is_any else ""
-    held = f"{display.count(made.held_back, 'item')} may have had an answer"
-    _tell(
-        f"run {printable(made.run)}: {display.count(made.records, 'record')} saved,"
+    held = f"{count(made.held_back, 'item')} may have had an answer"
+    display.tell(
+        f"run {printable(made.run)}: {count(made.records, 'record')} saved,"
         f" {least}{made.lost:,} lost; {held}{which}; nothing was sent,"
         f" {printable(run.name)} is as it was\n"
         f"  write the files  {command_line('export', made.run, state_dir)}"
@@ -66,8 +65,7 @@ def salvage(name: str | None, state_dir: Path) -> int:
 
 def _words(found: Verified) -> str:
     read = (
-        f"{display.count(found.attempts, 'request')},"
-        f" {display.count(found.outcomes, 'outcome')} read"
+        f"{count(found.attempts, 'request')}, {count(found.outcomes, 'outcome')} read"
     )
     if found.is_half_judged:
         read += "; a rejudgement is not finished, `runner rejudge` finishes it"
@@ -79,12 +77,6 @@ def _words(found: Verified) -> str:
 
 def _line(damage: Damage) -> str:
     items = ", ".join(str(number) for number in damage.items)
-    many = f" ({display.count(damage.records, 'record')})" if damage.records > 1 else ""
+    many = f" ({count(damage.records, 'record')})" if damage.records > 1 else ""
     of = f", items number {items}" if items else ""
     return printable(f"  {damage.file}: {damage.what}{many}{of}: {damage.do}")
-
-
-def _tell(text: str) -> None:
-    out = display.outlet(sys.stdout)
-    out.write(f"{text}\n")
-    out.flush()

@@ -1,6 +1,6 @@
 """How is a command written for somebody to copy?
 
-Floor: cli. Pure.
+Floor: faces. Pure.
 """
 
 import shlex

@@ -1,6 +1,6 @@
 """From the options given to what the library is told.
 
-Floor: cli. Knows the option groups, config and api_records.
+Floor: faces. Knows the option groups, config and api_records.
 """
 
 import dataclasses
@@ -59,6 +59,8 @@ def changes_of(given: ResumeOptions) -> Changes:
         prices=_prices(given.whom.prices),
         api_key_env=given.key.api_key_env,
         api_key_path=given.key.api_key_path,
+        items_path=given.moved.items_path,
+        processed_path=given.moved.out,
     )
 
 

@@ -1,6 +1,6 @@
 """How is one option declared?
 
-Floor: cli. The house's own short form of typer's many words.
+Floor: faces. The house's own short form of typer's many words.
 """
 
 import pathlib

@@ -3,7 +3,7 @@
 A mistake of the user's is never a traceback; a bug of ours always is, without the
 key.
 
-Floor: cli.
+Floor: faces.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from runner.cli.app import app
 from runner.cli.guarding import is_bug
 from runner.errors import RunnerError
 from runner.exit_codes import BUG, STATE, STOPPED, USAGE
-from runner.keys import redacted
 from runner.printable import printable, printable_lines
+from runner.redaction import Redactor
 
 _REPORT = "this is a bug of runner's: please report it, with the lines above"
 
@@ -101,9 +101,9 @@ def _say(text: str) -> None:
     # Keys that nobody told us of: those in the environment, and what looks like one.
     for name, value in os.environ.items():
         if name.upper().endswith(("_API_KEY", "_TOKEN", "_SECRET")):
-            text = redacted(text, value)
+            text = Redactor(value).text(text)
     with _silently():
-        print(redacted(text), file=sys.stderr, flush=True)  # noqa: T201 - the face
+        print(Redactor().lines(text), file=sys.stderr, flush=True)  # noqa: T201 - the face
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 A group is a dataclass whose fields are options; a command takes one bundle, a
 dataclass of groups. typer sees every option on its own, under its group's heading.
 
-Floor: cli.
+Floor: faces.
 """
 
 import collections

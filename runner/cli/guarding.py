@@ -1,6 +1,6 @@
 """What is a bug, and how does it stay readable and the key out of it?
 
-Floor: cli.
+Floor: faces.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from runner.errors import RunnerError
 from runner.exit_codes import BUG
-from runner.keys import redacted
+from runner.redaction import Redactor
 
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -26,13 +26,13 @@ def keeping_secret(key: str) -> Iterator[None]:
         yield
     except RunnerError as error:
         if error.exit_code == BUG:
-            raise Bug(redacted(error.message, key)) from None
+            raise Bug(Redactor(key).lines(error.message)) from None
         raise
     except Exception as error:
         if isinstance(error, OSError) and not is_bug(error):
             raise
         # Whatever it is, it may hold the key.
-        raise Bug(redacted(traceback.format_exc(), key)) from None
+        raise Bug(Redactor(key).lines(traceback.format_exc())) from None
 
 
 def is_bug(error: OSError) -> bool:

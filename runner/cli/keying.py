@@ -1,6 +1,6 @@
 """Which key does a session use, and who is asked for it?
 
-Floor: cli. Knows keys.
+Floor: faces. Knows keys.
 """
 
 import getpass

@@ -1,11 +1,12 @@
 """By what way, and how openly, does a key travel to a server?
 
-Floor: cli. Reads the environment; sends nothing.
+Floor: faces. Reads the environment; sends nothing.
 """
 
 import ipaddress
-import urllib.request
 from urllib.parse import urlsplit
+
+from runner.proxies import proxy_for
 
 _PRIVATE_ENDINGS = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
 """Names that no public server has: RFC 6762, 6761, 8375, and ICANN's .internal."""
@@ -13,14 +14,11 @@ _PRIVATE_ENDINGS = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
 
 def proxy_of(base_url: str) -> str | None:
     """The proxy the environment names for that server, without its password."""
-    parts = _split(base_url)
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts[0]) or proxies.get("all")
-    if not proxy or urllib.request.proxy_bypass(parts[1]):
+    proxy = proxy_for(base_url)
+    if proxy is None:
         return None
-    address = proxy.rpartition("@")[2].partition("://")
-    scheme = urlsplit(proxy).scheme if "://" in proxy else "http"
-    return f"{scheme}://{(address[2] or address[0]).rstrip('/')}"
+    scheme, _, address = proxy.partition("://")
+    return f"{scheme}://{address.rpartition('@')[2].rstrip('/')}"
 
 
 def is_open_to_all(base_url: str) -> bool:

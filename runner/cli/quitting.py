@@ -2,7 +2,7 @@
 
 `runner status --watch | head -1` and Ctrl-C are the usual ways to leave them.
 
-Floor: cli.
+Floor: faces.
 """
 
 import functools

@@ -3,7 +3,7 @@
 An option that is not given is None (or empty): defaults belong to `config`, and
 on a resume None means "as before".
 
-Floor: cli.
+Floor: faces.
 """
 
 from dataclasses import dataclass
@@ -161,6 +161,22 @@ class WhereTo:
         bool,
         flag("--new", "another run on the same items: pays again"),
     ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Files that have other places than when the run began."""
+
+    heading: ClassVar[str] = "Where"
+
+    items_path: Annotated[
+        Path | None,
+        path("--items", "the items file, where it is by now", is_file=True),
+    ] = None
+    out: Annotated[
+        Path | None,
+        path("--out", "the processed file from now on, as in start", is_file=True),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

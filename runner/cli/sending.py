@@ -3,7 +3,7 @@
 Says what will be done, asks before much money, shows progress, closes with the
 summary or with the line that goes on.
 
-Floor: cli. Knows api and display.
+Floor: faces. Knows api and display.
 """
 
 import dataclasses
@@ -34,14 +34,13 @@ from runner.errors import UsageError
 from runner.exit_codes import ALL_VALID, INTERRUPTED, USAGE, exit_code
 from runner.keys import NO_KEY_NEEDED, check_apart
 from runner.pricing import PriceBook
-from runner.run_status import RunState, RunStatus
+from runner.run_status import RunStatus
 from runner.session.changes import changed_config
 from runner.summary import Summary
 from runner.task import rules_in_force
 
 Opening = Callable[[RunStatus], str]
 """What the session is going to do, said from its first status."""
-AT_WORK = (RunState.RUNNING, RunState.DRAINING)
 ASK_ABOVE_USD = Decimal(10)
 """A run that may cost more is asked about, on a terminal, without --max-cost."""
 
@@ -67,7 +66,7 @@ def start(items: Path, given: StartOptions) -> int:
                 return USAGE
             run = _created(config, given)
         except KeyboardInterrupt:
-            _say("interrupted: no run was created, nothing was sent")
+            display.note("interrupted: no run was created, nothing was sent")
             return INTERRUPTED
         state_dir, config = given.place.state_dir, run.config
         prices = _price_source(config)
@@ -149,12 +148,12 @@ def _is_agreed(config: RunConfig, given: StartOptions) -> bool:
     if plan.worst_usd is None or plan.worst_usd <= ASK_ABOVE_USD:
         return True
     words = display.worst_words(plan)
-    _say(f"{words} ({plan.price_source}); --max-cost bounds it")
+    display.note(f"{words} ({plan.price_source}); --max-cost bounds it")
     sys.stderr.write("go on? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() in ("y", "yes"):
         return True
-    _say("not started: no run was created, nothing was sent")
+    display.note("not started: no run was created, nothing was sent")
     return False
 
 
@@ -217,7 +216,7 @@ def _as_told(config: RunConfig, changes: Changes) -> RunConfig:
 def _unresolved_words(run: api.Run, status: RunStatus) -> str:
     """What may be paid twice, a line to be said before anything is sent."""
     unresolved = run.unresolved()
-    if not unresolved.count or status.state in AT_WORK:
+    if not unresolved.count or status.state.is_at_work:
         return ""
     return f"\n{display.unresolved_words(unresolved)}"
 
@@ -231,7 +230,7 @@ def _opened(screen: display.Screen, opening: Opening) -> Callable[[RunStatus], N
     to_say = [opening]
 
     def show(status: RunStatus) -> None:
-        if to_say and status.state in AT_WORK:
+        if to_say and status.state.is_at_work:
             screen.say(to_say.pop()(status))
         screen.show(status)
 
@@ -248,7 +247,7 @@ def _work(
     except KeyboardInterrupt:
         # Before the first request, or while files are written: both can be repeated.
         again = command_line("resume", run.name, state_dir)
-        _say(f"interrupted: nothing that was answered is lost; {again} goes on")
+        display.note(f"interrupted: nothing that was answered is lost; {again} goes on")
         return INTERRUPTED
     _close(run, finish, state_dir, key_source)
     return exit_code(finish)
@@ -256,16 +255,16 @@ def _work(
 
 def _close(run: api.Run, finish: Finish, state_dir: Path, key_source: str) -> None:
     if finish.nothing_left:
-        _say(f"nothing is left to do in run {run.name}: nothing was sent")
+        display.note(f"nothing is left to do in run {run.name}: nothing was sent")
     if finish.summary:
         folder = run.config.output.summary_path.parent
         display.print_summary(finish.summary, folder, display.outlet(sys.stdout))
         if again := _retry_options(finish.summary):
             show = command_line("show", run.name, state_dir, "line:N")
             resume = command_line("resume", run.name, state_dir, *again)
-            _say(f"why one of them  {show}\nask them again   {resume}")
+            display.note(f"why one of them  {show}\nask them again   {resume}")
         return
-    _say(
+    display.note(
         display.closing_text(
             finish,
             resume_command=command_line("resume", run.name, state_dir),
@@ -284,7 +283,7 @@ def _retry_options(summary: Summary) -> list[str]:
 def _warn(config: RunConfig) -> None:
     url = config.service.base_url
     if config.service.scenario is None and is_open_to_all(url):
-        _say(
+        display.note(
             f"warning: {url} is not encrypted: on its way everybody can read the key"
             " and all items"
         )
@@ -296,14 +295,10 @@ def _note_other_server(config: RunConfig, told: str | None) -> None:
     url = config.service.base_url
     is_simulated = config.service.scenario is not None
     if variable and told is None and not is_simulated and variable != url:
-        _say(f"note: {BASE_URL_VARIABLE} is {variable}, but this run asks {url}")
+        display.note(
+            f"note: {BASE_URL_VARIABLE} is {variable}, but this run asks {url}"
+        )
 
 
 def _is_terminal(stream: Any) -> bool:
     return stream is not None and stream.isatty()
-
-
-def _say(text: str) -> None:
-    out = display.outlet(sys.stderr)
-    out.write(f"{text}\n")
-    out.flush()

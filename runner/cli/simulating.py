@@ -1,6 +1,6 @@
 """Can the embedded simulator run, and how is it started for others?
 
-Floor: cli. One of the two that may import the simulator.
+Floor: faces. One of the two that may import the simulator.
 """
 
 import importlib.util

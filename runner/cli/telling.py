@@ -1,6 +1,6 @@
 """What does `runner show` tell of one item?
 
-Floor: cli. Knows api and display.
+Floor: faces. Knows api and display.
 """
 
 import dataclasses

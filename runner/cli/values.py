@@ -2,7 +2,9 @@
 
 Every reader takes the option's name, so that its one line can name it. What is
 nonsense, negative, zero, not a number or beyond all sense is refused here, before
-anything is read or sent. Floor: cli. Pure.
+anything is read or sent.
+
+Floor: faces. Pure.
 """
 
 import json

@@ -1,6 +1,6 @@
 """What do the commands do that change a run but send nothing: export, rejudge, stop?
 
-Floor: cli. Knows api and display.
+Floor: faces. Knows api and display.
 """
 
 import sys
@@ -15,8 +15,8 @@ from runner.cli.configuring import rules_of
 from runner.clock import Clock, SystemClock
 from runner.exit_codes import ALL_VALID, INTERRUPTED
 from runner.printable import printable
-from runner.run_status import RunState
 from runner.task import rules_in_force
+from runner.wording import count
 
 _LOOK_S = 0.2
 _TELL_S = 10.0
@@ -50,14 +50,14 @@ def rejudge(name: str | None, given: RejudgeOptions) -> int:
         err.write("interrupted: nothing was sent; the same command does all of it\n")
         err.flush()
         return INTERRUPTED
-    _tell(
+    display.tell(
         f"{_rejudged_words(judged)}\n"
         f"  by the rules     {display.rules_words(rules_in_force(run.config.task))}\n"
         f"  write the files  {command_line('export', run.name, state_dir)}"
     )
     if run.status().totals.invalid:
         again = command_line("resume", run.name, state_dir, "--retry-invalid")
-        _tell(f"  ask invalid ones {again}")
+        display.tell(f"  ask invalid ones {again}")
     return ALL_VALID
 
 
@@ -67,9 +67,9 @@ def stop(name: str | None, state_dir: Path, clock: Clock | None = None) -> int:
     run = api.Run.open(name, state_dir) if name else api.Run.at_work(state_dir)
     if run is None or not run.stop():
         which = "any run here" if run is None else f"run {printable(run.name)}"
-        _tell(f"nothing works on {which}")
+        display.tell(f"no session is at work on {which}")
         return ALL_VALID
-    _tell("stopping: nothing new starts, answers under way are recorded")
+    display.tell("stopping: nothing new starts, answers under way are recorded")
     _wait(run, clock or SystemClock())
     display.print_status(run.status(), display.outlet(sys.stdout))
     return ALL_VALID
@@ -77,24 +77,18 @@ def stop(name: str | None, state_dir: Path, clock: Clock | None = None) -> int:
 
 def _rejudged_words(judged: Rejudged) -> str:
     return (
-        f"{display.count(judged.judged, 'stored answer')} judged, nothing was sent:"
-        f" {display.count(judged.changed_to_valid, 'item')} became valid,"
-        f" {display.count(judged.changed_to_invalid, 'item')} became invalid,"
-        f" {display.count(judged.another_answer, 'item has', 'items have')}"
+        f"{count(judged.judged, 'stored answer')} judged, nothing was sent:"
+        f" {count(judged.changed_to_valid, 'item')} became valid,"
+        f" {count(judged.changed_to_invalid, 'item')} became invalid,"
+        f" {count(judged.another_answer, 'item has', 'items have')}"
         " another answer"
     )
 
 
 def _wait(run: api.Run, clock: Clock) -> None:
     never, told_s = threading.Event(), clock.monotonic_s()
-    while (status := run.status()).state in (RunState.RUNNING, RunState.DRAINING):
+    while (status := run.status()).state.is_at_work:
         if clock.monotonic_s() - told_s >= _TELL_S:
             told_s = clock.monotonic_s()
-            _tell(f"waiting for {display.count(status.in_flight, 'answer')}")
+            display.tell(f"waiting for {count(status.in_flight, 'answer')}")
         clock.wait(never, _LOOK_S)
-
-
-def _tell(text: str) -> None:
-    out = display.outlet(sys.stdout)
-    out.write(f"{text}\n")
-    out.flush()

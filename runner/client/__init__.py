@@ -2,15 +2,14 @@
 
     calling      one send through the SDK      session     what the SDK is given for it
     settings     to whom                       flights     how far a call has come
-    connections  one a thread
-    wire         bytes out and in              proxies     on which way
+    connections  one for each call
+    wire         bytes out and in              unpacking   a packed answer
     replies      what has come back            failures    why there is no answer
     error_shapes what an error body says       headers     which are kept
-    unpacking    a packed answer               redaction   what may be shown
 
 Importing this loads the SDK (0.3 s, 50 MB): only workers should.
 
-Floor: doors and rules, above answers. The one door to openai and httpx2.
+Floor: doors and rules. Above answers. The one door to openai and httpx2.
 """
 
 from runner.client.calling import Client

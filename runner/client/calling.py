@@ -24,14 +24,14 @@ import openai
 from runner.client import headers
 from runner.client.connections import LaneTransport
 from runner.client.flights import Flight, Flights
-from runner.client.proxies import proxy_for
-from runner.client.redaction import Redactor
 from runner.client.replies import failure_in, failure_in_part
 from runner.client.session import OneSend
 from runner.client.settings import ClientSettings
 from runner.clock import Clock
 from runner.errors import EndpointError, UsageError
+from runner.proxies import proxy_for
 from runner.records import Failure, FailureKind, Reply, Request
+from runner.redaction import Redactor
 
 _CONNECT_S = 10.0
 """For the connection and for TLS, each: a first lost packet is sent again after
@@ -43,7 +43,7 @@ _MOST_ID_CHARACTERS = 512
 class Client:
     """Sends requests, each at most once; made and used in one process.
 
-    `call` may be used from many threads: each gets a connection of its own.
+    `call` may be used from many threads: each call has a connection to itself.
     `has_answers` says whether the server has answered anything in this session: until
     then a page in the place of an answer means that the base URL is wrong.
 
@@ -89,14 +89,14 @@ class Client:
         self,
         request: Request,
         client_request_id: str,
-        timeout_s: float | None = None,
+        *,
         may_go: Callable[[], bool] = lambda: True,
     ) -> Reply:
         """Send one request, once, and wait for its reply.
 
         Nothing that network, server or the request itself does raises: it is the
-        reply's `failure`. `timeout_s` replaces the settings' deadline. `may_go` is
-        asked once the connection is there, just before the first byte leaves.
+        reply's `failure`. `may_go` is asked once the connection is there, just before
+        the first byte leaves.
 
         Raises:
             RuntimeError: In another process than the one the client was made in:
@@ -104,22 +104,18 @@ class Client:
         """
         if os.getpid() != self._pid:
             raise RuntimeError(f"{self!r} belongs to process {self._pid}")
-        limit_s = self._settings.timeout_s if timeout_s is None else timeout_s
+        limit_s = self._settings.timeout_s
         flight = self._lanes.board(self._clock.monotonic_s(), limit_s, may_go)
         flight.has_answers = self._has_answers
         try:
-            content = _encoded(request)
-        except (ValueError, TypeError, RecursionError) as error:
-            return self._reply(flight, b"", _unencodable(error))
-        if not self._flights.start(flight):
-            return self._reply(flight, b"", _STOPPED)
-        try:
-            return self._sent(request.path, content, client_request_id, flight)
+            return self._flown(request, client_request_id, flight)
         finally:
             self._flights.end(flight)
+            self._lanes.leave()
 
     def enforce_deadlines(self) -> int:
         """Cut the calls past their deadline; return how many. To be called often."""
+        self._lanes.close_rested()
         return self._flights.cut_overdue(self._clock.monotonic_s())
 
     def close(self) -> None:
@@ -127,11 +123,20 @@ class Client:
         self._flights.abandon()
         self._sdk.close()
 
+    def _flown(self, request: Request, client_request_id: str, flight: Flight) -> Reply:
+        try:
+            content = _encoded(request)
+        except (ValueError, TypeError, RecursionError) as error:
+            return self._reply(flight, b"", _unencodable(error))
+        if not self._flights.start(flight):
+            return self._reply(flight, b"", _STOPPED)
+        return self._sent(request.path, content, client_request_id, flight)
+
     def _sent(
         self, path: str, content: bytes, client_request_id: str, flight: Flight
     ) -> Reply:
         try:
-            response = self._post(path, content, client_request_id, flight)
+            response = self._post(path, content, client_request_id)
         except openai.APIStatusError as error:
             response = error.response
         except Exception as error:  # noqa: BLE001 - the money may be spent: told, not raised
@@ -156,11 +161,10 @@ class Client:
         return failure if cleaned is body else failure_of(cleaned, flight) or failure
 
     def _post(
-        self, path: str, content: bytes, client_request_id: str, flight: Flight
+        self, path: str, content: bytes, client_request_id: str
     ) -> httpx2.Response:
         # The cheapest of the SDK's public ways, and it sends the bytes as they
         # are: 0.8 times the CPU of `with_raw_response.create`.
-        usual = flight.limit_s == self._settings.timeout_s
         return self._sdk.post(
             # Whole, the SDK has to take it apart only once.
             self._base + path,
@@ -168,7 +172,7 @@ class Client:
             cast_to=httpx2.Response,
             options={
                 "headers": {"X-Client-Request-Id": _ascii(client_request_id)},
-                "timeout": self._timeout if usual else _timeout(flight.limit_s),
+                "timeout": self._timeout,
             },
         )
 
@@ -248,7 +252,7 @@ def _checked_url(base_url: str) -> httpx2.URL:
 
 
 def _lanes(url: httpx2.URL) -> LaneTransport:
-    proxy = proxy_for(url)
+    proxy = proxy_for(str(url))
     try:
         return LaneTransport(url, _tls(url), httpx2.Proxy(proxy) if proxy else None)
     except ImportError as error:

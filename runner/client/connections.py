@@ -1,16 +1,19 @@
-"""How does a request travel? One connection for each calling thread.
+"""How does a request travel? Each call has a connection to itself.
 
 httpcore's pool scans all its connections and requests under one lock at every
-call; with hundreds of threads that scan costs more than the call. A thread that
-has a connection to itself never waits there, and its socket is known. Straight to
-the server goes over a wire of our own; through a proxy, over the SDK's HTTP layer.
+call; with hundreds of threads that scan costs more than the call. Here the one that
+rested last is taken: with few calls under way few connections are used, and these
+stay warm. Straight to the server goes over a wire of our own; through a proxy, over
+the SDK's HTTP layer.
 
 Floor: doors and rules. Knows flights, unpacking and the wire.
 """
 
+import collections
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import httpx2
@@ -19,24 +22,26 @@ from runner.client.flights import Flight, HeldBack
 from runner.client.unpacking import unpacked
 from runner.client.wire import KEEPALIVE_S, Origin, Wire
 
-_LOOK_EVERY = 64
-"""New connections: to look with each one for threads that have ended took 3 % of the
-CPU of a run of 5,000 items with a thousand threads."""
 MOST_BODY_BYTES = 256 * 1024 * 1024
 """No answer is near this; the store refuses more."""
 
 
 class _Lane:
-    """One thread's connection and the call it is on."""
+    """One connection and the call it is on."""
 
     def __init__(self, way: "Wire | _ThroughProxy") -> None:
         self.way = way
         self.socket: socket.socket | None = None
         self.flight: Flight | None = None
+        self.rested_s = 0.0
+        """Since when nobody uses it (monotonic)."""
 
 
 class _ThroughProxy:
     """A connection that the SDK's HTTP layer makes: tunnels, SOCKS, logins."""
+
+    is_kept = True
+    """It makes another one where its own is gone."""
 
     def __init__(self, tls: ssl.SSLContext, proxy: httpx2.Proxy) -> None:
         one = httpx2.Limits(
@@ -69,7 +74,7 @@ class _ThroughProxy:
 
 
 class LaneTransport(httpx2.BaseTransport):
-    """Sends each thread's requests over that thread's own connection."""
+    """Sends each call over a connection that nobody else uses meanwhile."""
 
     def __init__(
         self, url: httpx2.URL, tls: ssl.SSLContext, proxy: httpx2.Proxy | None
@@ -83,22 +88,38 @@ class LaneTransport(httpx2.BaseTransport):
         self._tls = tls
         self._proxy = proxy
         self._local = threading.local()
+        # Its ends are taken and given one by one: no lock is needed.
+        self._idle: collections.deque[_Lane] = collections.deque()
         self._lock = threading.Lock()
-        self._lanes: dict[threading.Thread, _Lane] = {}
+        self._lanes: set[_Lane] = set()
         # A proxy that cannot be used is found now, not at the first call.
-        self._lane()
+        self._idle.append(self._new())
 
     def board(
         self, started_s: float, limit_s: float, may_go: Callable[[], bool]
     ) -> Flight:
-        """Begin a call on this thread's connection."""
-        lane = self._lane()
+        """Begin a call of this thread, on the connection that rested last."""
+        try:
+            lane = self._idle.pop()
+        except IndexError:
+            lane = self._new()
+        self._local.lane = lane
         lane.flight = Flight(started_s, limit_s, lane.socket, may_go)
         return lane.flight
 
+    def leave(self) -> None:
+        """End this thread's call, which has landed; its connection is anybody's."""
+        lane: _Lane = self._local.lane
+        self._local.lane = lane.flight = None
+        if lane.way.is_kept:
+            lane.rested_s = time.monotonic()
+            self._idle.append(lane)
+        else:
+            self._drop(lane)
+
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send the request of the flight this thread has boarded."""
-        lane = self._lane()
+        lane: _Lane = self._local.lane
         flight = lane.flight
         assert flight is not None, "board() comes before a send"
         try:
@@ -112,29 +133,33 @@ class LaneTransport(httpx2.BaseTransport):
         response.stream = _Recorded(unpacked(response), flight)
         return response
 
+    def close_rested(self) -> None:
+        """Let go of connections that nobody has needed for as long as one is kept."""
+        while self._idle:
+            # The one that has rested longest: they are taken from the other end.
+            lane = self._idle.popleft()
+            if time.monotonic() - lane.rested_s < KEEPALIVE_S:
+                self._idle.appendleft(lane)
+                return
+            self._drop(lane)
+
     def close(self) -> None:
-        """Close all connections; the threads have ended, or will fail."""
+        """Close all connections; calls under way have been cut, or will fail."""
         with self._lock:
-            lanes = list(self._lanes.values())
-            self._lanes.clear()
+            lanes, self._lanes = self._lanes, set()
         for lane in lanes:
             lane.way.close()
 
-    def _lane(self) -> _Lane:
-        lane: _Lane | None = getattr(self._local, "lane", None)
-        if lane is None:
-            lane = self._local.lane = _Lane(self._way())
-            with self._lock:
-                closing = self._left() if len(self._lanes) % _LOOK_EVERY == 0 else []
-                self._lanes[threading.current_thread()] = lane
-            for old in closing:
-                old.way.close()
+    def _new(self) -> _Lane:
+        lane = _Lane(self._way())
+        with self._lock:
+            self._lanes.add(lane)
         return lane
 
-    def _left(self) -> list[_Lane]:
-        """Lanes whose threads have ended, taken out. Only while locked."""
-        gone = [thread for thread in self._lanes if not thread.is_alive()]
-        return [self._lanes.pop(thread) for thread in gone]
+    def _drop(self, lane: _Lane) -> None:
+        with self._lock:
+            self._lanes.discard(lane)
+        lane.way.close()
 
     def _way(self) -> "Wire | _ThroughProxy":
         if self._proxy is None:

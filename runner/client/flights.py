@@ -53,7 +53,7 @@ class Flight:
         """On the clock's monotonic seconds."""
         self.limit_s = limit_s
         self.socket = held
-        """The connection in use, kept from the thread's last call or new."""
+        """The connection in use, kept from an earlier call or new."""
         self.phase = Phase.CONNECTING
         self.is_held_back = False
         self.looks_again = True

@@ -16,7 +16,7 @@ from runner.client.connections import LaneTransport
 
 
 class OneSend(httpx2.Client):
-    """An httpx2.Client whose `send` is one request over this thread's lane."""
+    """An httpx2.Client whose `send` is one request over its call's lane."""
 
     def __init__(self, lanes: LaneTransport, timeout: httpx2.Timeout) -> None:
         super().__init__(transport=lanes, timeout=timeout, follow_redirects=False)

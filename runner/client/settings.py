@@ -17,7 +17,5 @@ class ClientSettings:
     """None: OPENAI_PROJECT_ID, when it is set, as the SDK reads it."""
     timeout_s: float
     """Deadline of one call, connection and body included."""
-    connections: int
-    """Calls in flight at most: a connection, and a descriptor, for each."""
     run: str
     """Whose client it is, for messages."""

@@ -2,7 +2,7 @@
 
 Writes the request in one piece and reads the reply with the standard library's
 `http.client`: a third of the work that the SDK's own HTTP layer has with it (0.2 ms
-of CPU a call instead of 0.5). One thread uses it, one call at a time. What breaks is
+of CPU a call instead of 0.5). One call uses it at a time. What breaks is
 raised in the words of httpx2, which the SDK and our table of failures know.
 
 Floor: doors and rules. Knows flights.
@@ -76,6 +76,11 @@ class Wire:
             for name, value in reply.getheaders()
         ]
         return httpx2.Response(reply.status, headers=headers, stream=body)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a connection for the next call."""
+        return self._socket is not None
 
     def rest(self) -> None:
         """Nothing is under way on the connection, and it is as good as new."""

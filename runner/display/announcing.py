@@ -1,6 +1,6 @@
 """What is said before anything is sent?
 
-Floor: display. Pure: from a config to lines.
+Floor: faces. Pure: from a config to lines.
 """
 
 import json
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from runner.api_records import Plan, Unresolved
 from runner.config import Pacing, RunConfig, TaskSpec
-from runner.display.wording import count, duration, shortened, usd
 from runner.printable import printable, printable_lines
 from runner.records import JsonObject
 from runner.run_status import RunStatus
+from runner.wording import count, duration, shortened, usd
 
 _MOST_IDS = 3
 _MOST_OF_RULES = 200
@@ -43,7 +43,7 @@ def announced(what: Announcement) -> str:
     if done or what.again:
         first += f", {count(done)} done, {count(to_go)} to go"
     if what.again:
-        first += f" ({count(what.again)} of them asked anew)"
+        first += f" ({count(what.again)} of them asked again)"
     lines = [
         first,
         f"  asks    {_whom(what)}",

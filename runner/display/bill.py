@@ -1,10 +1,10 @@
 """How are the totals of a run said: requests, tokens, dollars?
 
-Floor: display. Pure: reads Totals.
+Floor: faces. Pure: reads Totals.
 """
 
-from runner.display.wording import UNKNOWN, count, usd
 from runner.records import Totals
+from runner.wording import UNKNOWN, count, usd
 
 
 def requests_words(totals: Totals) -> str:

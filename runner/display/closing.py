@@ -2,14 +2,14 @@
 
 Why, what is safe, what may have been billed, and the line that goes on.
 
-Floor: display. Pure.
+Floor: faces. Pure.
 """
 
 from runner.api_records import Finish
 from runner.display.facts import items_words, left_words, stopped_words
-from runner.display.wording import count, usd
 from runner.printable import printable
 from runner.run_status import RunStatus, StopKind
+from runner.wording import count, usd
 
 
 def closing_text(

@@ -1,11 +1,11 @@
 """What is being done before or after the asking: reading items, writing files.
 
-Floor: display. Pure.
+Floor: faces. Pure.
 """
 
 from dataclasses import dataclass
 
-from runner.display.wording import percent
+from runner.wording import percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

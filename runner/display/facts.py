@@ -1,6 +1,6 @@
 """What is there to say about a run? One list of labelled lines, for every face.
 
-Floor: display. Pure: from a RunStatus to words. Knows records and wording.
+Floor: faces. Pure: from a RunStatus to words. Knows records and wording.
 """
 
 import time
@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runner.display.bill import cost_words, requests_words, tokens_words
-from runner.display.wording import (
+from runner.printable import printable
+from runner.run_status import Pace, RunState, RunStatus, SlowItem
+from runner.wording import (
     count,
     duration,
     moment,
@@ -17,10 +19,7 @@ from runner.display.wording import (
     shortened,
     usd,
 )
-from runner.printable import printable
-from runner.run_status import Pace, RunState, RunStatus, SlowItem
 
-AT_WORK = (RunState.RUNNING, RunState.DRAINING)
 """States in which a process works on the run."""
 _WHY_COLUMNS = 60
 _SLOW_S = 10.0
@@ -52,7 +51,7 @@ def facts_of(status: RunStatus, *, now_unix_s: float | None = None) -> list[Fact
         *_unresolved(status),
         Fact("tokens", tokens_words(status.totals)),
         Fact("cost", status_cost_words(status)),
-        *(_at_work(status) if status.state in AT_WORK else []),
+        *(_at_work(status) if status.state.is_at_work else []),
         Fact("started", moment(status.started_unix_s)),
         *_last_sign(status, now),
     ]
@@ -95,8 +94,8 @@ def left_words(status: RunStatus) -> str:
 
 
 def anew_words(status: RunStatus) -> list[str]:
-    """`22 to be asked anew`, where there are any."""
-    return [f"{count(status.anew)} to be asked anew"] if status.anew else []
+    """`22 to be asked again`, where there are any."""
+    return [f"{count(status.anew)} to be asked again"] if status.anew else []
 
 
 def kinds_words(status: RunStatus) -> str:
@@ -222,7 +221,7 @@ def _last_sign(status: RunStatus, now_unix_s: float) -> Iterator[Fact]:
     if status.heartbeat_unix_s is None:
         return
     age_s = now_unix_s - status.heartbeat_unix_s
-    if status.state not in AT_WORK:
+    if not status.state.is_at_work:
         yield Fact("last sign", moment(status.heartbeat_unix_s))
     elif age_s > _STALE_S:
         yield Fact("last sign", f"{duration(age_s)} ago: it does not move", "bad")

@@ -3,7 +3,7 @@
 One line at once, then every 30 s, and whenever something changes that somebody who
 reads it in the morning would look for.
 
-Floor: display. Knows facts and wording.
+Floor: faces. Knows facts and wording.
 """
 
 import re
@@ -12,7 +12,6 @@ from typing import TextIO
 from runner.clock import Clock, SystemClock
 from runner.display.doing import Doing
 from runner.display.facts import (
-    AT_WORK,
     anew_words,
     items_words,
     left_facts,
@@ -21,9 +20,9 @@ from runner.display.facts import (
     status_cost_words,
     waiting_words,
 )
-from runner.display.wording import count, time_of_day
 from runner.printable import printable
 from runner.run_status import RunState, RunStatus
+from runner.wording import count, time_of_day
 
 EVERY_S = 30.0
 _LEAST_S = 5.0
@@ -87,7 +86,7 @@ class LinePainter:
 def status_line(status: RunStatus) -> str:
     """All that matters in one line."""
     words = [f"{printable(status.run)} {items_words(status)}", *anew_words(status)]
-    if status.state in AT_WORK:
+    if status.state.is_at_work:
         words += [
             f"{count(status.in_flight)} in flight",
             speed_words(status),

@@ -3,7 +3,7 @@
 A bar that is full only when every item has its outcome, rates against their
 limits, dollars, what it waits for. Repainted in place, removed at the end.
 
-Floor: display. Knows facts, painting and wording.
+Floor: faces. Knows facts, painting and wording.
 """
 
 from typing import TextIO
@@ -17,7 +17,6 @@ from rich.text import Text
 from runner.clock import Clock, SystemClock
 from runner.display.doing import Doing
 from runner.display.facts import (
-    AT_WORK,
     Fact,
     anew_words,
     kinds_words,
@@ -29,9 +28,9 @@ from runner.display.facts import (
     waiting_words,
 )
 from runner.display.painting import console_on, fact_table
-from runner.display.wording import count, percent
 from runner.printable import printable
 from runner.run_status import RunState, RunStatus
+from runner.wording import count, percent
 
 _BAR_COLUMNS = 30
 _NAME_COLUMNS = 20
@@ -92,7 +91,7 @@ def _live_facts(status: RunStatus) -> list[Fact]:
         Fact("items", f"{kinds_words(status)}; {at_work}"),
         Fact("cost", status_cost_words(status)),
     ]
-    if status.state in AT_WORK:
+    if status.state.is_at_work:
         speed = speed_words(status)
         facts += [*([Fact("speed", speed)] if speed else []), *left_facts(status)]
     if status.state is RunState.STOPPED:

@@ -3,12 +3,13 @@
 A terminal that was closed (EIO), a pipe nobody reads any more (EPIPE) or a full
 disk behind a redirection makes us silent, nothing else.
 
-Floor: display. Knows nobody.
+Floor: faces. Knows nobody.
 """
 
 import io
 import os
 import select
+import sys
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -39,6 +40,16 @@ def outlet(stream: TextIO | None) -> TextIO:
         newline="\n",
         write_through=True,
     )
+
+
+def tell(text: str) -> None:
+    """Write what was asked for, and a line end, to stdout."""
+    outlet(sys.stdout).write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """Write what is said beside it, and a line end, to stderr."""
+    outlet(sys.stderr).write(f"{text}\n")
 
 
 class _Guarded(io.BufferedIOBase):

@@ -3,7 +3,7 @@
 Owns the rich console: no markup, no emoji codes, no highlighting, because item ids
 and error messages are somebody else's text.
 
-Floor: display. Knows facts and outlet.
+Floor: faces. Knows facts and outlet.
 """
 
 import os

@@ -3,7 +3,7 @@
 The run leaves its latest status here and goes on; a thread of our own paints it.
 A terminal that is stopped (Ctrl-S), slow or gone holds up that thread only.
 
-Floor: display. Knows the two painters.
+Floor: faces. Knows the two painters.
 """
 
 import logging

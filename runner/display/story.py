@@ -1,6 +1,6 @@
 """What happened to one item? Every attempt, its answer, why it was invalid.
 
-Floor: display. Reads an ItemStory only.
+Floor: faces. Reads an ItemStory only.
 """
 
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from typing import TextIO
 from runner.answers import read_answer
 from runner.api_records import ItemStory
 from runner.checkpoint.entries import Attempt
-from runner.display.wording import count, moment, usd
 from runner.printable import printable, printable_lines
 from runner.records import AttemptState
+from runner.wording import count, moment, usd
 
 
 def print_story(story: ItemStory, stream: TextIO) -> None:

@@ -1,6 +1,6 @@
 """How does a finished run, or an export, look? The summary as a table.
 
-Floor: display. Reads a Summary only.
+Floor: faces. Reads a Summary only.
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,9 @@ from rich.text import Text
 from runner.display.bill import cost_words, requests_words, tokens_words
 from runner.display.facts import Fact
 from runner.display.painting import fact_table, is_live, print_on
-from runner.display.wording import UNKNOWN, count, duration, moment, shortened, usd
 from runner.printable import printable
-from runner.run_status import RunState
 from runner.summary import SessionSummary, Summary, WrittenFile
+from runner.wording import UNKNOWN, count, duration, moment, shortened, usd
 
 _ENDED_COLUMNS = 28
 """So that a row fits 100 columns of a terminal; `runner.log` has it in full."""
@@ -72,9 +71,8 @@ def _bill(summary: Summary) -> Iterator[Fact]:
     """What of the bill bought nothing, or is not certain."""
     totals = summary.totals
     they = "it" if totals.possibly_billed == 1 else "they"
-    is_at_work = summary.state in (RunState.RUNNING, RunState.DRAINING)
     without_outcome = "without a known outcome"
-    if is_at_work:
+    if summary.state.is_at_work:
         without_outcome = f"in flight, or {without_outcome}"
     if totals.invalid_answers:
         spent = usd(summary.invalid_answers_usd)

@@ -1,6 +1,6 @@
 """How is a run watched from another terminal?
 
-Floor: display. Knows the painters.
+Floor: faces. Knows the painters.
 """
 
 import threading
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from runner.clock import Clock, SystemClock
-from runner.display.facts import AT_WORK
 from runner.display.lines import LinePainter
 from runner.display.live import LivePainter
 from runner.display.painting import is_live, print_status
@@ -23,7 +22,7 @@ def looks(look: Callable[[], RunStatus], clock: Clock) -> Iterator[RunStatus]:
     while True:
         status = look()
         yield status
-        if status.state not in AT_WORK:
+        if not status.state.is_at_work:
             return
         clock.wait(never, EVERY_S)
 

@@ -1,4 +1,10 @@
-"""Who runs the workers: engines by name, imported only when asked for."""
+"""Who runs the workers? Engines by name, imported only when asked for.
+
+    local     as processes of this machine     inline   as threads of this process
+    framing   messages on a pipe               spawned  is this one of them
+
+Floor: the run. Knows protocols, and what a worker does.
+"""
 
 import importlib
 

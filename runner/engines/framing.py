@@ -1,6 +1,6 @@
 """Messages on a pipe: one JSON object a line, ASCII, no pickle.
 
-Floor: engines.
+Floor: the run.
 """
 
 import json

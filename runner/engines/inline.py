@@ -3,7 +3,7 @@
 The same worker, checkpoint and group commit as everywhere; only the process
 boundary is missing, so a crash of one worker is a crash of all.
 
-Floor: engines.
+Floor: the run.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ class InlineEngine:
         def run() -> None:
             why = "ended"
             try:
-                work(settings, api_key, channel, abandon=threading.Event())
+                work(settings, api_key, channel)
             except BaseException as error:
                 why = f"{type(error).__name__}: {error}"
                 raise

@@ -5,7 +5,7 @@ answers (16 of 600, without an error). No Pool, Queue or Lock: a killed worker h
 or breaks them. Each worker has one pipe of its own; its end of file is the one sign
 that the supervisor, or the worker, is gone: no child of theirs may hold it too.
 
-Floor: engines.
+Floor: the run.
 """
 
 import contextlib
@@ -17,7 +17,6 @@ import selectors
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -246,8 +245,7 @@ def _child(settings: WorkerSettings, api_key: str, pipe: socket.socket) -> None:
     # every collection (8 % of a run's CPU with two workers of 500 threads).
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
-    abandon = threading.Event()
-    work(settings, api_key, _PipeChannel(pipe), abandon=abandon)
+    work(settings, api_key, _PipeChannel(pipe))
     # All is recorded and closed. Threads may still wait for answers that nobody wants
     # any more, and the user's code may have some that never end.
     for stream in (sys.stdout, sys.stderr):

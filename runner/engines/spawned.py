@@ -5,7 +5,7 @@ anything. A script that calls the library outside `if __name__ == "__main__":` d
 so there again, in every worker: it would create runs, ask, and start workers of
 its own.
 
-Floor: engines.
+Floor: the run.
 """
 
 import sys

@@ -1,9 +1,14 @@
 """The three files a run ends in: processed, failed, summary.
 
+    exporting  all three at once               targets    may they be written
+    lineorder  which outcome is whose          linefile   whole or not at all
+    itemlines  how a line looks                batchlines as OpenAI's Batch API has it
+    sessions   what each start and resume added
+
 `check_targets` before anything is spent, `export` at any time. What it tells before it
 replaces a file, and `ours_now`, let the next export know its own files from others'.
 
-Floor: room. Knows checkpoint and itemfile, and asks nobody anything.
+Floor: the run. Knows checkpoint and itemfile, and asks nobody anything.
 """
 
 from runner.finalizer.exporting import export

@@ -2,7 +2,9 @@
 
 Shape: "The request output object" in OpenAI's Batch API reference; errors go to a
 file of their own, as its error file does. The body is the reply as received.
-Must not know files. Floor: room (finalizer); knows checkpoint, answers.
+Must not know files.
+
+Floor: the run. Knows checkpoint, answers.
 """
 
 import json

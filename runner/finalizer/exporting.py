@@ -3,7 +3,8 @@
 One pass in line order; memory does not grow with the items. The summary comes
 last and names the digests of the other two, so that a set of files from two
 exports gives itself away. Sends nothing, records nothing.
-Floor: room (finalizer); knows checkpoint, itemfile, summary.
+
+Floor: the run. Knows checkpoint, itemfile, summary.
 """
 
 import collections
@@ -30,7 +31,6 @@ from runner.run_status import RunState
 from runner.summary import Summary, WrittenFile
 
 _TOLD_EVERY_ROWS = 4_096
-_AT_WORK = (RunState.RUNNING, RunState.DRAINING)
 
 
 def export(  # noqa: PLR0913 - what there is, where it goes, and what only the caller knows
@@ -101,7 +101,7 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
             rejected_lines=written.rejected_lines,
             totals=totals,
             sessions=session_summaries(
-                reader.sessions(), totals, now_unix_s if state in _AT_WORK else None
+                reader.sessions(), totals, now_unix_s if state.is_at_work else None
             ),
             models=tuple(filter(None, (manifest.config.task.model,))),
             price_source=price_source,

@@ -2,7 +2,9 @@
 
 The item's own bytes with the result set in before the last brace: nothing is
 parsed and written anew, so key order, number spelling and escapes stay the
-user's. Must not know files. Floor: room (finalizer); knows itemfile, records.
+user's. Must not know files.
+
+Floor: the run. Knows itemfile, records.
 """
 
 import json

@@ -2,7 +2,9 @@
 
 Owns one target while it is written: temp file beside it, count, digest, fsync,
 rename. Every OSError of the target becomes an OutputError that names it.
-Must not know what a line holds. Floor: room (finalizer); knows durable, errors.
+Must not know what a line holds.
+
+Floor: the run. Knows durable, errors.
 """
 
 import hashlib

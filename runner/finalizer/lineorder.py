@@ -3,7 +3,8 @@
 Owns the merge of two ordered scans (a look-up only for items that left the
 order), and the check that an answer goes to the item it was given for.
 Must not know files or formats.
-Floor: room (finalizer); knows checkpoint and itemfile.
+
+Floor: the run. Knows checkpoint and itemfile.
 """
 
 from collections.abc import Iterator
@@ -68,11 +69,9 @@ def _check(index: ItemIndex, row: int, outcome: Outcome, result: bytes) -> None:
     if outcome.fingerprint != index.fingerprint(row).hex():
         raise StateDamaged(
             f"the answer stored for item {outcome.number} was given for another item"
-            f" than the one in line {index.line(row)}",
-            "put the newest copy of the run's folder back",
+            f" than the one in line {index.line(row)}"
         )
     if not result:
         raise StateDamaged(
-            f"the outcome of item {outcome.number} (line {index.line(row)}) is empty",
-            "put the newest copy of the run's folder back",
+            f"the outcome of item {outcome.number} (line {index.line(row)}) is empty"
         )

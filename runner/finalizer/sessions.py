@@ -3,7 +3,9 @@
 A session goes from the totals it found to those the next one found (the last one:
 to those of now). So the parts always add up to the whole, also when a session
 died without noting its end, and after a rejudgement: that counts with the session
-whose answers it judged anew. Floor: room (finalizer); pure.
+whose answers it judged anew.
+
+Floor: the run. Pure.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,9 @@
 
 Asked before anything is spent, so that a night's answers do not end at a typing
 error. A target is ours to replace only if this run wrote it as it is now.
-Must not know what goes into the files. Floor: room (finalizer); knows errors.
+Must not know what goes into the files.
+
+Floor: the run. Knows errors.
 """
 
 import hashlib
@@ -101,7 +103,8 @@ def _refuse_unwritable_folder(target: Path) -> None:
     folder = target.parent
     if not folder.is_dir():
         raise OutputError(
-            f"the folder of {target} does not exist", f"create it: mkdir -p {folder}"
+            f"the folder of {target} does not exist",
+            f"create it (mkdir -p {folder}), or {_OTHER_FILE}",
         )
     # Tried, not asked for: permissions say nothing of read-only and immutable
     # folders to root, of quotas, or of names that are too long.

@@ -1,9 +1,20 @@
 """What is in items.jsonl: an index of its items, and each item by its row.
 
+    source     the file and its bytes          lines      where each begins and ends
+    scanning   all of it, once                 parsing    one line, without loss
+    rejected   lines that are no items         diagnosis  why, to mend them
+    peek       is it a Batch-API input         batchline  is this item one of those
+    tables     is it a CSV file                text       a user's strings in messages
+    building   items become an index           index      where each of them is
+    layout     one item's record               indexfile  on disk, with checksums
+    identity   which item is this              idtable    which row has this id
+    duplicates ids that are there twice        difference two versions of a file
+    reading    what an item holds
+
 `scan` makes the index, `ItemIndex.save` and `.open` keep it, `ItemReader` reads
 items back. Must not know what is asked about an item, or of whom.
 
-Floor: room. Knows the words only.
+Floor: doors and rules. Knows the words only.
 """
 
 from runner.itemfile.batchline import is_batch_line

@@ -4,7 +4,8 @@ Such a line carries its own request and needs no prompt. The shape is that of
 "The request input object" in OpenAI's Batch API reference; Azure's urls have no
 `/v1` (learn.microsoft.com, "Getting started with Azure OpenAI global batch
 deployments").
-Floor: room (itemfile); knows records.
+
+Floor: doors and rules. Knows records.
 """
 
 import json

@@ -2,7 +2,9 @@
 
 Owns the numbers (an item of the run's previous index keeps its own, others get
 the next free ones) and the search for duplicate ids.
-Must not know lines or JSON. Floor: room (itemfile); knows index and identity.
+Must not know lines or JSON.
+
+Floor: doors and rules. Knows index and identity.
 """
 
 from runner.errors import ItemFileError

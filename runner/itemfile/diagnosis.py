@@ -1,7 +1,9 @@
 """Why is this line no JSON object, in words that help to mend it?
 
 Runs only for lines that failed, so it may look at the bytes again and again.
-Must not know files or line numbers. Floor: room (itemfile); knows nobody.
+Must not know files or line numbers.
+
+Floor: doors and rules. Knows nobody.
 """
 
 import json

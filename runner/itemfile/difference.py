@@ -1,6 +1,6 @@
 """What changed between two versions of an items file?
 
-Floor: room (itemfile); knows nobody: an index is what looks like one.
+Floor: doors and rules. Knows nobody: an index is what looks like one.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Which ids are there twice, and where?
 
-Floor: room (itemfile); knows errors and text.
+Floor: doors and rules. Knows errors and text.
 """
 
 from pathlib import Path

@@ -3,7 +3,9 @@
 Owns ids (the user's own, or one made from the bytes), their digests and the
 fingerprint of an item's bytes. The JSON type is part of an id: 1, "1", 1.0 and
 true are four ids, and NFC and NFD spellings are two.
-Must not know files or rows. Floor: room (itemfile); knows records.
+Must not know files or rows.
+
+Floor: doors and rules. Knows records.
 """
 
 import json

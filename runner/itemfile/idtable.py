@@ -2,7 +2,9 @@
 
 An open-addressing table of row numbers over the records, 8 bytes an item. The
 digests are uniform already, so their first bytes are the hash.
-Must not know what an id is. Floor: room (itemfile); knows layout.
+Must not know what an id is.
+
+Floor: doors and rules. Knows layout.
 """
 
 import mmap

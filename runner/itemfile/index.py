@@ -2,7 +2,9 @@
 
 Owns the index of one items file: fixed-size records in one mapping, either just
 built or a saved file. A million items are 52 MB that processes share.
-Must not know JSON. Floor: room (itemfile); knows layout.
+Must not know JSON.
+
+Floor: doors and rules. Knows layout.
 """
 
 import bisect

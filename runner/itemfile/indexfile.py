@@ -2,7 +2,9 @@
 
 Header, then records. Two digests: one over the records, one over the header
 that holds it, so that a flipped bit anywhere is refused.
-Must not know what a record means. Floor: room (itemfile); knows durable, errors.
+Must not know what a record means.
+
+Floor: doors and rules. Knows durable, errors.
 """
 
 import mmap
@@ -110,7 +112,4 @@ def _unsealed(path: Path, view: memoryview) -> tuple[bytes, int, int, int, int, 
 
 
 def _damaged(path: Path, why: str) -> StateDamaged:
-    return StateDamaged(
-        f"{path_text(path)} is missing or damaged: {why}",
-        "restore the run's folder from a backup, or start a new run",
-    )
+    return StateDamaged(f"{path_text(path)} is missing or damaged: {why}")

@@ -1,7 +1,9 @@
 """What does one item's record look like, in memory and on disk alike?
 
 52 bytes an item, behind a header of 64, in one mapping. Must not know what the
-fields mean. Floor: room (itemfile); knows nobody.
+fields mean.
+
+Floor: doors and rules. Knows nobody.
 """
 
 import mmap

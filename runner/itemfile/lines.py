@@ -2,7 +2,8 @@
 
 Splits on LF only: U+2028 or NEL inside a string is part of its line. A line is
 never held beyond MAX_LINE_BYTES. Must not know JSON.
-Floor: room (itemfile); knows source.
+
+Floor: doors and rules. Knows source.
 """
 
 import io

@@ -2,7 +2,9 @@
 
 Owns the rules beyond JSON's grammar: no duplicate keys, no infinities, no half
 characters, no bottomless nesting. Everything refused is a BadLine with words
-for the user. Must not know files. Floor: room (itemfile); knows records.
+for the user. Must not know files.
+
+Floor: doors and rules. Knows records.
 """
 
 import json

@@ -2,7 +2,8 @@
 
 Looks at the first line that can be an item, as `scan` would; `scan` makes sure
 of all the others and says what is wrong with those passed over.
-Floor: room (itemfile).
+
+Floor: doors and rules.
 """
 
 from pathlib import Path

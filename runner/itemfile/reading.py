@@ -2,7 +2,9 @@
 
 Reads one item back by its row and makes sure that it is still the item the
 index knows. One reader a process, shared by its threads.
-Must not know how the index was made. Floor: room (itemfile); knows errors.
+Must not know how the index was made.
+
+Floor: doors and rules. Knows errors.
 """
 
 import os

@@ -2,7 +2,9 @@
 
 Any number of bad lines costs the memory of ten: the rest are counted, and
 streamed to a file for those who leave bad lines out.
-Must not know JSON's rules. Floor: room (itemfile); knows durable and errors.
+Must not know JSON's rules.
+
+Floor: doors and rules. Knows durable and errors.
 """
 
 import json
@@ -120,6 +122,5 @@ def read_rejected(path: Path) -> Iterator[RejectedLine]:
                 yield RejectedLine(**json.loads(line))
     except (OSError, ValueError, TypeError) as error:
         raise StateDamaged(
-            f"{path_text(path)} is missing or damaged ({type(error).__name__})",
-            "restore it from a backup, or start a new run",
+            f"{path_text(path)} is missing or damaged ({type(error).__name__})"
         ) from error

@@ -3,7 +3,8 @@
 One pass over the bytes: line by line, what can be an item enters the index and
 what cannot is reported with its line number. Accepted + rejected + blank lines
 are all lines, always. Must not know what is asked about an item.
-Floor: room (itemfile); knows errors and records.
+
+Floor: doors and rules. Knows errors and records.
 """
 
 from collections.abc import Callable
@@ -40,10 +41,6 @@ class Scan:
     index: ItemIndex
     digest: FileDigest
     rejected: RejectedLines
-    batch: bool
-    """Every item is an OpenAI Batch-API request."""
-    next_number: int
-    """The number of the next item the run has never seen."""
     lines: int
     blank: int
     copies: int
@@ -177,8 +174,6 @@ class _Scanning:
             index=index,
             digest=digest,
             rejected=self._rejected,
-            batch=bool(self._batch),
-            next_number=index.next_number,
             lines=self._lines,
             blank=self._blank,
             copies=self._builder.copies,

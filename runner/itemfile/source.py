@@ -2,7 +2,9 @@
 
 Owns the descriptor, the encodings refused before the first line, the digest of
 the whole file. Opening never blocks: a FIFO is refused, not waited for.
-Must not know what a line holds. Floor: room (itemfile); knows errors and text.
+Must not know what a line holds.
+
+Floor: doors and rules. Knows errors and text.
 """
 
 import hashlib
@@ -37,8 +39,6 @@ class FileDigest:
     """Bytes."""
     sha256: str
     """64 hexadecimal digits."""
-    mtime_ns: int
-    """When the file says it was changed: only a hint, the digest decides."""
 
 
 class _Digest(Protocol):
@@ -87,7 +87,7 @@ def open_known_items(path: Path) -> io.FileIO:
             raise
         raise RunChanged(
             f"{path_text(path)}: no such file, and the run needs its items",
-            "put the file back there as it was, then do this again",
+            "put it back as it was, or say where it is by now: runner resume --items F",
         ) from error
 
 
@@ -167,12 +167,10 @@ class HashedSource(io.RawIOBase):
         Raises ItemFileError when the file was changed meanwhile.
         """
         after = os.fstat(self._file.fileno())
-        times = (self._before.st_mtime_ns, after.st_mtime_ns)
-        if times[0] != times[1] or after.st_size != self._read:
+        is_touched = self._before.st_mtime_ns != after.st_mtime_ns
+        if is_touched or after.st_size != self._read:
             raise changed_while_read(self._path)
-        return FileDigest(
-            size=self._read, sha256=self._sha256.hexdigest(), mtime_ns=times[1]
-        )
+        return FileDigest(size=self._read, sha256=self._sha256.hexdigest())
 
 
 _NOT_KEPT = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")

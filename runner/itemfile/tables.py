@@ -1,7 +1,8 @@
 """Is this the first line of a CSV file, and how does such a file become JSONL?
 
 Asked only where that line is no item. Must not know files.
-Floor: room (itemfile); knows diagnosis.
+
+Floor: doors and rules. Knows diagnosis.
 """
 
 import re

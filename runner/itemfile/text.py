@@ -2,7 +2,9 @@
 
 Ids, keys and paths come from files: they are shown without control characters,
 bidirectional overrides or line breaks, and never at any length.
-Must not know where they come from. Floor: room (itemfile); knows nobody.
+Must not know where they come from.
+
+Floor: doors and rules. Knows nobody.
 """
 
 import json

@@ -9,12 +9,12 @@
     throttle   429s: pause, slow down           daily     limits per day
     breaker    outages                          budget    dollars, by slot
     cell       bytes shared through a file      flock     one try, never a wait
-    pair       both cells, and waiting for them gate      the line of threads
+    pair       both cells and waiting for them  gate      the line of threads
     keystate   the key's cell, taken apart      runstate  the run's
     session    for the supervisor               words     for `status`
-    place      where a key's cell lies          boot      which boot this is
+    place      where a key's cell lies
 
-Floor: room. Knows records, errors and the clock.
+Floor: doors and rules. Knows records, errors and the clock.
 """
 
 from runner.limiter.limiter import Limiter

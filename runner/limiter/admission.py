@@ -3,7 +3,8 @@
 The one place where all reasons meet: refusals for good, pauses, the breaker, the
 first answer, dollars, and the four buckets. Takes all or nothing.
 
-Floor: pure decisions over the two states. Knows neither cells nor threads.
+Floor: doors and rules. Pure decisions over the two states. Knows neither cells nor
+threads.
 """
 
 import threading
@@ -25,6 +26,7 @@ from runner.limiter.permits import (
 )
 from runner.limiter.runstate import RunState
 from runner.limiter.window import SECOND_NS
+from runner.wording import duration, usd
 
 AHEAD_NS = SECOND_NS // 2
 """How early a turn may be taken: a thread that is woken late wastes none."""
@@ -112,7 +114,7 @@ def _given_up(run: RunState, asked: Asked) -> Refusal | None:
     lasted_s = (run.trouble_last_ns - run.trouble_ns) / SECOND_NS
     if not run.trouble_ns or lasted_s < asked.ceilings.give_up_after_s:
         return None
-    message = f"nothing has answered for {_span(lasted_s)}"
+    message = f"nothing has answered for {duration(lasted_s)}"
     if run.last_failure_words:
         message += f": last was {run.last_failure_words}"
     return Refusal(kind=RefusalKind.GIVEN_UP, message=message)
@@ -163,8 +165,8 @@ def _money(run: RunState, asked: Asked, now_ns: int) -> Blocked | Refusal | None
         return Blocked(until_ns=None, is_noted=is_noted)
     spent_usd = Decimal(taken_pico) / PICO
     message = (
-        f"${spent_usd:.4f} of ${cap_usd} are spent or may have been, "
-        f"and the next request may cost ${worst_usd:.4f}"
+        f"{usd(spent_usd, is_bound=True)} of {usd(cap_usd)} are spent or may have been,"
+        f" and the next request may cost {usd(worst_usd, is_bound=True)}"
     )
     return Refusal(kind=RefusalKind.BUDGET, message=message)
 
@@ -226,10 +228,3 @@ def _grant(key: KeyState, run: RunState, asked: Asked, due_ns: int) -> Permit:
         others_in_flight_tokens=run.lines.tokens - want.tokens,
         stop=asked.stop,
     )
-
-
-def _span(seconds: float) -> str:
-    for unit_s, name in ((3600, "h"), (60, "min")):
-        if seconds >= unit_s:
-            return f"{round(seconds / unit_s, 1):g} {name}"
-    return f"{round(seconds, 1):g} s"

@@ -4,7 +4,8 @@ Accounts get other limits, gateways show figures that were never theirs. A limit
 no answer shows any more is let go. And one that is smaller than a single request is put
 to the test by that request, when it is alone: the server's word, yes or no, counts.
 
-Floor: pure state and arithmetic in integer nanoseconds. Knows the window's units.
+Floor: doors and rules. Pure state and arithmetic in integer nanoseconds. Knows the
+window's units.
 """
 
 import struct

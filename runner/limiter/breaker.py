@@ -12,7 +12,8 @@ the sick items at the end of a run are no outage. A worker gives its failed item
 rest and asks others first, so that in a real outage the second witness comes at
 once, with one thread too.
 
-Floor: pure state and arithmetic in integer nanoseconds. Knows the window's units.
+Floor: doors and rules. Pure state and arithmetic in integer nanoseconds. Knows the
+window's units.
 """
 
 import struct

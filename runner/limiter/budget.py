@@ -3,7 +3,7 @@
 Dollars are integers of 1e-12 USD, rounded up. A line is only ever changed by its
 own process or, after that process's death, rebuilt from what it recorded.
 
-Floor: pure state and arithmetic. Knows nobody.
+Floor: doors and rules. Pure state and arithmetic. Knows nobody.
 """
 
 from array import array

@@ -6,7 +6,8 @@ it goes as fast as there are callers, never more in a window than the limit. The
 refusal for speed ends that: servers exist that promise a minute's worth and refuse a
 second's ("Rate limits" guide of OpenAI: a limit may be enforced over shorter spans).
 
-Floor: pure decisions over the two states. Knows neither cells nor threads.
+Floor: doors and rules. Pure decisions over the two states. Knows neither cells nor
+threads.
 """
 
 from runner.limiter.headers import Meter, Meters

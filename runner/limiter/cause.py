@@ -8,7 +8,8 @@ alone, unless more are refused than were then.
 A server that is full is another matter, and no trial: it asks for a long pause, or
 refuses all that comes until there is room.
 
-Floor: pure state and arithmetic in integer nanoseconds. Knows the window's units.
+Floor: doors and rules. Pure state and arithmetic in integer nanoseconds. Knows the
+window's units.
 """
 
 import math

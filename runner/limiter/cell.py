@@ -5,9 +5,10 @@ The state is kept twice; a change goes into the older copy in one slice store, s
 a holder killed half-way leaves the newer copy as it was. Never waits: `try_lock`
 says no, and whoever asked decides how to wait.
 
-Floor: files and bytes. Knows neither limits nor clocks.
+Floor: doors and rules. Files and bytes. Knows neither limits nor clocks.
 """
 
+import hashlib
 import mmap
 import os
 import stat
@@ -18,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.errors import StateDamaged, StoreError, UsageError
-from runner.limiter.boot import boot_id
 from runner.limiter.flock import size_of, try_flock, unflock
+from runner.processes import boot_id, is_alive
 
 _MAGIC = b"runner-cell-1\n\0\0"
 _HEADER = struct.Struct("<16sq")
@@ -61,7 +62,7 @@ class Cell:
         self._name = os.fspath(path)
         self._copy_bytes = _COPY.size + capacity_bytes
         self._size = _FIRST_AT + 2 * self._copy_bytes
-        self._boot = boot_id()
+        self._boot = _digest(boot_id())
         # flock does not exclude threads that share a descriptor.
         self._mutex = threading.Lock()
         self._map: mmap.mmap | None = None
@@ -147,7 +148,7 @@ class Cell:
         if mapped is None:
             return None
         pid = int(_HOLDER.unpack_from(mapped, _HOLDER_AT)[0])
-        return pid if pid and _is_alive(pid) else None
+        return pid if pid and is_alive(pid) else None
 
     def is_in_place(self) -> bool:
         """Whether the file is still the one at its path, at its full size.
@@ -269,20 +270,15 @@ class Cell:
         return _COPY.pack(sequence, len(payload), crc, self._boot) + payload
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # somebody else's
-    return True
-
-
 def _crc(sequence: int, boot: bytes, payload: bytes) -> int:
     # zlib keeps the interpreter lock below 5 kB (zlibmodule.c), and whoever holds
     # the cell should: see `flock`.
     return zlib.crc32(payload, zlib.crc32(boot, sequence & 0xFFFFFFFF))
+
+
+def _digest(boot: str) -> bytes:
+    """16 bytes for a boot; where all look alike, `mend()` bounds what is read."""
+    return hashlib.blake2b(boot.encode(), digest_size=16).digest()
 
 
 def _open(path: Path) -> int:

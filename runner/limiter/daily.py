@@ -4,7 +4,7 @@ Providers refill a daily limit evenly or all at once at some midnight; nobody ca
 tell which from outside. So: ask again after the reset or a quarter of an hour,
 whichever is sooner; a refusal is free and the average is the same.
 
-Floor: pure state in integer nanoseconds. Knows the window's units.
+Floor: doors and rules. Pure state in integer nanoseconds. Knows the window's units.
 """
 
 import struct

@@ -6,7 +6,7 @@ worker, and all that time the file is locked against every other process. Measur
 beside one busy thread: 240 permits/s with it, 3,300 without. A call that cannot
 block needs no such courtesy.
 
-Floor: the operating system. Knows nobody.
+Floor: doors and rules. Knows nobody.
 """
 
 import ctypes

@@ -4,7 +4,7 @@ A thousand threads waiting for five requests a minute must not all look at the
 cell: one does, the others stand in line behind it, asleep. They need not look up for
 a stop: whoever is at the head waits on that, leaves, and so passes the news on.
 
-Floor: threads. Knows nobody.
+Floor: doors and rules. Threads. Knows nobody.
 """
 
 import threading

@@ -4,14 +4,13 @@
 OpenAI's "Rate limits" guide. Resets are Go durations there and plain seconds
 elsewhere; what is neither (dates, -1, words) is unknown, never zero.
 
-Floor: pure text in, numbers out. Knows nobody.
+Floor: doors and rules. Pure text in, numbers out. Knows nobody.
 """
 
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 MINUTE_S = 60
 DAY_S = 86_400
@@ -98,26 +97,10 @@ def exhausted_reset_s(meters: Meters) -> float | None:
     return min(max(resets), MAX_RETRY_AFTER_S) if resets else None
 
 
-def retry_after_s(
-    headers: Mapping[str, str], unix_s: float, message: str = ""
-) -> float | None:
-    """Seconds the server asks to wait, at most 15 minutes; None: it does not say.
-
-    `retry-after-ms` (OpenAI, Azure) before `retry-after` (RFC 9110: seconds or an
-    HTTP date, measured against the reply's own `date` where there is one), before
-    `Please try again in 644ms` in the message.
-    """
-    milliseconds = _number(headers.get("retry-after-ms", ""))
-    if milliseconds is not None:
-        return min(milliseconds / 1000, MAX_RETRY_AFTER_S)
-    text = headers.get("retry-after", "")
-    seconds = _number(text)
-    if seconds is None:
-        seconds = duration_s(text)
-    if seconds is None:
-        seconds = _until_date_s(text, headers.get("date", ""), unix_s)
-    if seconds is None and (again := _AGAIN.search(message)):
-        seconds = duration_s(again[1])
+def said_wait_s(message: str) -> float | None:
+    """Seconds of `Please try again in 644ms`, at most 15 minutes; None: not said."""
+    again = _AGAIN.search(message)
+    seconds = duration_s(again[1]) if again else None
     return None if seconds is None else min(seconds, MAX_RETRY_AFTER_S)
 
 
@@ -159,15 +142,3 @@ def _count(text: str) -> int | None:
 def _number(text: str) -> float | None:
     text = text.strip()
     return float(text) if _NUMBER.fullmatch(text) else None
-
-
-def _until_date_s(text: str, sent: str, unix_s: float) -> float | None:
-    try:
-        until_unix_s = parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    try:
-        from_unix_s = parsedate_to_datetime(sent).timestamp()
-    except (ValueError, OverflowError):
-        from_unix_s = unix_s
-    return max(0.0, until_unix_s - from_unix_s)

@@ -3,7 +3,8 @@
 Limits with their period, other users of the same key, and room that the server
 sees and we do not.
 
-Floor: pure decisions over the key's state. Knows neither cells nor threads.
+Floor: doors and rules. Pure decisions over the key's state. Knows neither cells nor
+threads.
 """
 
 from collections.abc import Mapping, Sequence

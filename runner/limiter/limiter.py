@@ -3,7 +3,7 @@
 Owns the two cells, the line of this process's threads and what is still to be
 settled; all rules are in the pure modules beside it.
 
-Floor: room. Knows records, the clock and its own wing.
+Floor: doors and rules. Knows records, the clock and its own wing.
 """
 
 import os
@@ -220,7 +220,7 @@ class Limiter:
             that opens within 30 s takes it back, see `forgiven`.
         """
         ended = self._ended(permit)
-        said = settling.said_with(failure, headers, self._clock.unix_s())
+        said = settling.said_with(failure, headers)
         counted: list[bool] = []
 
         def settle(key: KeyState, run: RunState, now_ns: int) -> None:

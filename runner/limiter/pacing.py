@@ -5,7 +5,7 @@ on by what it costs, and nothing may go earlier than `tat` less the tolerance.
 It cannot save up: a bucket idle for an hour (SIGSTOP, suspend) holds one burst. Only
 what was charged too much comes back, a second of it at most.
 
-Floor: pure arithmetic in integer nanoseconds. Knows the window.
+Floor: doors and rules. Pure arithmetic in integer nanoseconds. Knows the window.
 """
 
 import struct

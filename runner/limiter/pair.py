@@ -3,7 +3,7 @@
 Both or neither, the key's first: nobody keeps one while it waits for the other,
 so a stopped process of one run does not hold up the other runs on its key.
 
-Floor: cells and the clock. Knows the states, not the rules.
+Floor: doors and rules. Cells and the clock. Knows the states, not the rules.
 """
 
 import math

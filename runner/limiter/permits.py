@@ -2,7 +2,7 @@
 
 Owns the types of the door; must not know cells, buckets or clocks.
 
-Floor: words of the limiter wing. Knows records' naming rules only.
+Floor: doors and rules. Knows nobody.
 """
 
 import threading
@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-
-from runner.records import JsonObject
 
 STALE_AFTER_S = 1.0
 """A disk or a machine that sleeps must not let out what its window has forgotten."""
@@ -27,23 +25,6 @@ class LimiterPlace:
     """Shared by the processes of one run."""
     slot: int
     """Line of this process; no two living processes may have the same."""
-
-    def to_json(self) -> JsonObject:
-        """Plain JSON: paths as strings."""
-        return {
-            "key_cell": str(self.key_cell),
-            "run_cell": str(self.run_cell),
-            "slot": self.slot,
-        }
-
-    @classmethod
-    def from_json(cls, stored: JsonObject) -> "LimiterPlace":
-        """The inverse of `to_json`."""
-        return cls(
-            key_cell=Path(stored["key_cell"]),
-            run_cell=Path(stored["run_cell"]),
-            slot=int(stored["slot"]),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

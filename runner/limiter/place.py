@@ -1,6 +1,6 @@
 """Where the cell of a key lies.
 
-Floor: paths. Knows nobody.
+Floor: doors and rules. Paths. Knows nobody.
 """
 
 import hashlib

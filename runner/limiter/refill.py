@@ -7,7 +7,7 @@ in any few seconds. The first can be asked at its very rate. With the second, re
 that take longer than others to arrive can stand one too many in a minute; `pacing`
 leaves room for that.
 
-Floor: pure state and arithmetic in integer nanoseconds. Knows nobody.
+Floor: doors and rules. Pure state and arithmetic in integer nanoseconds. Knows nobody.
 """
 
 import struct

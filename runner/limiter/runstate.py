@@ -2,7 +2,8 @@
 
 A working copy of the run cell's bytes: read under the lock, changed, written back.
 
-Floor: state only; the rules are in `admission`, `settling` and `session`.
+Floor: doors and rules. State only; the rules are in `admission`, `settling` and
+`session`.
 """
 
 import struct

@@ -1,6 +1,6 @@
 """What the supervisor does to the run's cell: begin a session, bury a worker.
 
-Floor: room, beside the limiter. Knows the run's cell through the pair only.
+Floor: doors and rules. Beside the limiter. Knows the run's cell through the pair only.
 """
 
 import threading

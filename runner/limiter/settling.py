@@ -3,7 +3,8 @@
 An answer, a failure, or nothing sent: tokens corrected, dollars settled, the
 breaker and the pause told.
 
-Floor: pure decisions over the two states. Knows neither cells nor threads.
+Floor: doors and rules. Pure decisions over the two states. Knows neither cells nor
+threads.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from runner.limiter.headers import (
     Meters,
     exhausted_reset_s,
     read_meters,
-    retry_after_s,
+    said_wait_s,
 )
 from runner.limiter.keystate import KeyState
 from runner.limiter.learning import Learned, learn
@@ -59,11 +60,11 @@ class Said:
     retry_after_s: float | None = None
 
 
-def said_with(failure: Failure, headers: Mapping[str, str], now_unix_s: float) -> Said:
+def said_with(failure: Failure, headers: Mapping[str, str]) -> Said:
     """What a failure said of speed: in its headers, or in its words."""
     asked_s = failure.retry_after_s
     if asked_s is None:
-        asked_s = retry_after_s(headers, now_unix_s, failure.message)
+        asked_s = said_wait_s(failure.message)
     message = failure.message if failure.kind is FailureKind.THROTTLED else ""
     return Said(meters=read_meters(headers, message), retry_after_s=asked_s)
 

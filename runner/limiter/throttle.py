@@ -3,7 +3,8 @@
 `Pause` holds everybody on the key back until a moment and numbers the pauses;
 `Cut` is a share of the measured rate that grows back by the minute.
 
-Floor: pure state and arithmetic in integer nanoseconds. Knows the window's units.
+Floor: doors and rules. Pure state and arithmetic in integer nanoseconds. Knows the
+window's units.
 """
 
 import struct
@@ -69,8 +70,12 @@ class Pause:
         return is_new
 
     def succeeded(self, epoch: int) -> None:
-        """Note a success: one that was sent after the pause ends the streak."""
-        if epoch >= self.epoch:
+        """Note a success: it ends the streak if sent after the last pause but one.
+
+        Not the last alone: a refusal comes sooner than an answer, and the first one
+        of each round would hide that the server still answers some.
+        """
+        if epoch >= self.epoch - 1:
             self.rounds = 0
 
     def mend(self, now_ns: int) -> None:

@@ -4,7 +4,7 @@ Answers what a strict 60 s window at the server may hold of ours, for amounts of
 any size. A grant counts until it can share no window with a new one, and its
 slice counts whole: at most half a second (0.8 %) too careful.
 
-Floor: pure arithmetic in integer nanoseconds. Knows nobody.
+Floor: doors and rules. Pure arithmetic in integer nanoseconds. Knows nobody.
 """
 
 from array import array

@@ -1,6 +1,6 @@
 """What holds a run back right now, in words for a person.
 
-Floor: pure reading of the two states. Knows neither cells nor threads.
+Floor: doors and rules. Pure reading of the two states. Knows neither cells nor threads.
 """
 
 from runner.limiter.admission import AHEAD_NS

@@ -1,5 +1,8 @@
 """What did it cost, and what can it cost at most?
 
+    pricebook  what is known of a model        own        prices the user gives
+    genai      prices of genai_prices
+
 `PriceBook` prices answers and requests, `parse_price` reads `--price`. What is
 not known is None, never 0.
 

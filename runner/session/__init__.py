@@ -1,7 +1,7 @@
 """One start, resume, export or rejudgement: what a person asks of a run.
 
     starting   create a run        survey     render every request once
-    ground     can runs live here? naming     which runs there are
+    ground     can runs live here?  naming    which runs there are
     building   a run's folder
     working    a session           changes    what differs from before
     exporting  write the files     rejudging  a new rule over stored answers

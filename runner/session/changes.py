@@ -1,8 +1,8 @@
 """What is different from when the run began, and whether that may be.
 
-Pace and limits may always change. Items, prompt, task file, schema, model,
-parameters and server may not, unless the user accepts it: answers given before
-stay as they are, paid once, and a mixture has to be wanted.
+Pace, limits and the places of files may always change. Items, prompt, task file,
+schema, model, parameters and server may not, unless the user accepts it: answers
+given before stay as they are, paid once, and a mixture has to be wanted.
 
 Floor: the run.
 """
@@ -10,11 +10,19 @@ Floor: the run.
 import dataclasses
 import difflib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from runner.api_records import Changes
-from runner.config import Pacing, RunConfig, Service, TaskSpec
+from runner.config import (
+    Output,
+    Pacing,
+    RunConfig,
+    Service,
+    TaskSpec,
+    default_output,
+)
 from runner.errors import RunChanged, UsageError
 from runner.preflight import check_base_url
 from runner.task import identity
@@ -38,6 +46,8 @@ def changed_config(config: RunConfig, changes: Changes | None) -> RunConfig:
         pacing=dataclasses.replace(config.pacing, **pacing),
         task=_changed_task(_without_rules(config.task, told), told),
         service=_changed_service(config.service, told),
+        items_path=_place(told, "items_path", config.items_path),
+        output=_changed_output(config, told),
     )
 
 
@@ -105,6 +115,20 @@ def _changed_task(task: TaskSpec, told: dict[str, Any]) -> TaskSpec:
     if changed.get("schema_path", task.schema_path) is not None:
         changed["schema"] = None
     return dataclasses.replace(task, **changed)
+
+
+def _place(told: dict[str, Any], name: str, before: Path) -> Path:
+    """A file's place; the one that is told means the same from any folder."""
+    return told[name].absolute() if name in told else before
+
+
+def _changed_output(config: RunConfig, told: dict[str, Any]) -> Output:
+    """Three files elsewhere; ones that are there already need `overwrite` anew."""
+    if "processed_path" not in told:
+        return config.output
+    processed = _place(told, "processed_path", config.output.processed_path)
+    elsewhere = default_output(config.items_path, processed)
+    return dataclasses.replace(elsewhere, result_key=config.output.result_key)
 
 
 def _changed_service(service: Service, told: dict[str, Any]) -> Service:

@@ -17,9 +17,7 @@ class Findings:
     def __init__(self) -> None:
         self._kinds: dict[tuple[str, str, str], _Kind] = {}
 
-    def note(
-        self, file: str, what: str, do: str, *, number: int | None = None, many: int = 1
-    ) -> None:
+    def note(self, file: str, what: str, do: str, *, number: int | None = None) -> None:
         """Note damage.
 
         Args:
@@ -27,10 +25,9 @@ class Findings:
             what: What is wrong; alike for all of one kind.
             do: What to do next.
             number: The item it belongs to, where that is known.
-            many: How many records.
         """
         kind = self._kinds.setdefault((file, what, do), _Kind())
-        kind.many += many
+        kind.many += 1
         if number is not None:
             kind.numbers = heapq.nsmallest(_SHOWN, {*kind.numbers, number})
 

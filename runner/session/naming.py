@@ -67,11 +67,11 @@ def refuse_known(state_dir: Path, name: str, items_path: Path) -> None:
             raise _known(folder, manifest)
 
 
-def refuse_shared_output(state_dir: Path, output: Output) -> None:
-    """OutputError if another run is to write, or wrote, one of these files."""
+def refuse_shared_output(state_dir: Path, output: Output, ours: str = "") -> None:
+    """OutputError if another run than ours is to write, or wrote, one of these."""
     owners = _owners(state_dir)
     for path, target in full_paths(output).items():
-        if path in owners:
+        if owners.get(path, ours) != ours:
             raise OutputError(
                 f"{target} belongs to run {owners[path]}",
                 "write elsewhere with --out, or replace it with --overwrite",

@@ -24,8 +24,9 @@ from runner.clock import Clock
 from runner.config import RunConfig
 from runner.errors import RunChanged, StoreError, TaskError, UsageError
 from runner.itemfile import ItemIndex, ItemReader
-from runner.keys import redacted, resolve_key
+from runner.keys import resolve_key
 from runner.records import Answer, Item, OutcomeState, Verdict
+from runner.redaction import Redactor
 from runner.run_folder import SUPERVISOR_SLOT
 from runner.session.changes import changed_config, identity_of
 from runner.supervisor.opened import holding
@@ -155,7 +156,7 @@ class _Court:
         self._reader = reader
         self._shard = shard
         self._clock = clock
-        self._key = key
+        self._without_key = Redactor(key or "").lines
         self._judged = self._to_valid = self._to_invalid = self._another = 0
         self._error: StoreError | None = None
 
@@ -204,7 +205,7 @@ class _Court:
     def _judge(self, item: Item, attempt: Attempt, body: bytes) -> "_Case":
         answer = read_answer(attempt.endpoint, body)
         verdict = self._task.judge(item, answer)
-        reason = verdict.reason and redacted(verdict.reason, self._key)
+        reason = verdict.reason and self._without_key(verdict.reason)
         verdict = dataclasses.replace(verdict, reason=reason)
         return _Case(attempt, answer, verdict)
 

@@ -101,7 +101,7 @@ def create_run(
             items=len(found.index),
             items_sha256=found.digest.sha256,
             items_bytes=found.digest.size,
-            next_number=found.next_number,
+            next_number=found.index.next_number,
         )
         with locked(state_dir):
             # Once more: another start may have been faster.

@@ -18,6 +18,7 @@ from runner.itemfile import ItemIndex, RejectedFile, Scan, scan
 from runner.pricing import PriceBook
 from runner.records import Item, Request
 from runner.task import load_task
+from runner.wording import usd
 from runner.worker.wants import BYTES_PER_TOKEN, want_for
 
 READING = "reading items"
@@ -80,8 +81,8 @@ class Survey:
         cap_usd, least_usd = pacing.max_cost_usd, self._least_usd
         if cap_usd is not None and least_usd is not None and least_usd > cap_usd:
             raise UsageError(
-                f"each request may cost ${least_usd:f} or more, and --max-cost is"
-                f" ${cap_usd:f}",
+                f"each request may cost {usd(least_usd, is_bound=True)} or more, and"
+                f" --max-cost is {usd(cap_usd)}",
                 "give a higher --max-cost, or a lower limit of output tokens",
             )
         tpm, least_tokens = pacing.tpm, self._least_tokens

@@ -25,6 +25,7 @@ from runner.run_folder import LOG
 from runner.run_status import RunState, RunStatus, Stop, StopKind
 from runner.session.changes import changed_config, check_unchanged, identity_of
 from runner.session.exporting import export_run, files_of_ours
+from runner.session.naming import refuse_shared_output
 from runner.session.simulating import server_for
 from runner.session.survey import Survey
 from runner.supervisor.concurrency import check_descriptors
@@ -228,6 +229,8 @@ def _updated(
     config = changed_config(_without_old_limit(manifest), wishes.changes)
     identity = identity_of(config)
     check_unchanged(manifest.identity, identity, accept=wishes.accept_changes)
+    if config.output != manifest.config.output:
+        refuse_shared_output(run_folder.parent, config.output, manifest.run)
     check_targets(
         config.output, inputs=config.input_paths, written=files_of_ours(run_folder)
     )
@@ -304,7 +307,7 @@ def _with_items(
         items=len(found.index),
         items_sha256=found.digest.sha256,
         items_bytes=found.digest.size,
-        next_number=found.next_number,
+        next_number=found.index.next_number,
     )
 
 

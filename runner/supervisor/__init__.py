@@ -1,4 +1,4 @@
-"""The whole night: who works, what is left, when to stop.
+"""The whole night: who works, what is left, when to stop?
 
     loop       the supervisor: starts, feeds, watches, buries workers; drains
     slot       one worker as seen   undertaker  what follows from a death
@@ -12,6 +12,7 @@
     governor   how many calls should be under way: found from what is seen
     staffing   that, shared out over workers
     hurry      may all that is left be fired at once
+    holds      what stops everybody for a while, into the log
 
 Floor: the run. Knows engines only by their protocol.
 """

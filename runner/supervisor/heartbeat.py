@@ -15,7 +15,7 @@ from pathlib import Path
 from runner.checkpoint.anew import is_due, load_due
 from runner.checkpoint.locks import is_worked_on, owner_of
 from runner.checkpoint.manifest import Manifest
-from runner.checkpoint.reading import PUT_BACK, RunReader
+from runner.checkpoint.reading import RunReader
 from runner.durable import is_unaltered, with_checksum
 from runner.errors import StateDamaged
 from runner.records import JsonObject, Totals
@@ -161,8 +161,7 @@ def _damaged(path: Path, why: object) -> StateDamaged:
 def _older(run_folder: Path, beat: JsonObject, totals: Totals) -> StateDamaged:
     return StateDamaged(
         f"{run_folder.name} was given {beat['records']:,} records, but shows only"
-        f" {totals.records:,}",
-        PUT_BACK,
+        f" {totals.records:,}"
     )
 
 

@@ -1,10 +1,10 @@
 """What a signal means to a run: drain, or stop waiting.
 
-The handler only takes a note; the supervisor reads it five times a second. A
-signal that was ignored when we started stays ignored (nohup). SIGHUP does not end
-a run: a night's work must not depend on a terminal.
+The handler only takes a note; the supervisor reads it when it wakes, ten times a
+second. A signal that was ignored when we started stays ignored (nohup). SIGHUP does
+not end a run: a night's work must not depend on a terminal.
 
-Floor: words.
+Floor: the run.
 """
 
 import contextlib

@@ -10,7 +10,8 @@ import json
 import os
 from pathlib import Path
 
-from runner.checkpoint.locks import Owner, process_start
+from runner.checkpoint.locks import Owner
+from runner.processes import process_start
 from runner.run_folder import STOP_REQUEST
 
 

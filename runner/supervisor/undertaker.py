@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from decimal import Decimal
 
-from runner.checkpoint.entries import Outcome
+from runner.checkpoint.history import outcome_of
 from runner.checkpoint.reading import ShardReader
 from runner.clock import Clock
 from runner.errors import StoreError
@@ -186,20 +186,12 @@ class Undertaker:
         _log.warning("row %d is failed: %d deaths", row, deaths)
         item = self._run.items.read(row)
         history = self._run.backlog.history(row)
-        outcome = Outcome(
-            number=item.ref.number,
-            item_id=item.item_id,
-            fingerprint=item.ref.fingerprint.hex(),
+        outcome = outcome_of(
+            item,
+            history,
             state=OutcomeState.FAILED,
-            generation=history.replaces.generation + 1 if history.replaces else 0,
-            last_attempt=history.next_attempt - 1,
-            requests=history.requests,
-            invalid_answers=history.invalid_answers,
-            invalid_answers_usd=history.invalid_usd,
-            told_invalid_answers=history.told_invalid_answers,
-            told_invalid_usd=history.told_invalid_usd,
             reason=f"its worker died {deaths} times ({why})",
-            finished_unix_s=round(self._clock.unix_s(), 3),
+            finished_unix_s=self._clock.unix_s(),
         )
         result = result_json(outcome, None, None, None, history)
         self._run.record(outcome, result, history.replaces)

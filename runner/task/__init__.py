@@ -13,7 +13,7 @@
 
 Must not know how a request is sent, paced, paid for or stored.
 
-Floor: rooms. The one door to jsonschema (schema) and regex (patterns); user
+Floor: doors and rules. The one door to jsonschema (schema) and regex (patterns); user
 code is only ever run from here (taskfile, usercode).
 """
 

@@ -1,7 +1,9 @@
 """What a request body looks like at each endpoint.
 
 Owns where prompt, system text, parameters and the answer's schema go. Must not
-know where the prompt came from. Floor: rooms.
+know where the prompt came from.
+
+Floor: doors and rules.
 """
 
 from dataclasses import dataclass

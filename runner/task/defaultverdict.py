@@ -3,7 +3,7 @@
 Owns the default verdict per endpoint. Cut, filtered and refused answers are
 not asked for again: the same question would be paid for to end the same way.
 
-Floor: rooms.
+Floor: doors and rules.
 """
 
 import base64

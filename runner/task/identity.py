@@ -2,7 +2,9 @@
 
 Owns the names under which a difference is shown when a run is resumed with
 something else. Covers a task file and the neighbours it imports; files it
-reads and packages it uses are beyond our sight. Floor: rooms.
+reads and packages it uses are beyond our sight.
+
+Floor: doors and rules.
 """
 
 import ast

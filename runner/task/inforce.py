@@ -1,6 +1,8 @@
 """Which rules of the user's are in force, as a person would name them?
 
-Reads the task file's text at most and runs none of it. Floor: rooms.
+Reads the task file's text at most and runs none of it.
+
+Floor: doors and rules.
 """
 
 import ast

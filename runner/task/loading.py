@@ -1,7 +1,9 @@
 """From what the user gave to a task that asks and judges.
 
 Owns the order of the rules (default verdict, schema, choices, pattern, the
-user's function) and the place an error names. Floor: rooms.
+user's function) and the place an error names.
+
+Floor: doors and rules.
 """
 
 from collections.abc import Sequence

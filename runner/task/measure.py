@@ -1,7 +1,9 @@
 """How large is a request: what pacing and the dollar cap need to know of it.
 
 Owns the counting of bytes, characters and limits in a body, and the question
-whether the body bounds its own price. Must not know prices. Floor: rooms.
+whether the body bounds its own price. Must not know prices.
+
+Floor: doors and rules.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,9 @@
 """Which parameters may go into a body.
 
 Owns what is reserved (the runner writes it) and what is impossible (it cannot
-be answered by one whole reply). Everything else passes verbatim. Floor: rooms.
+be answered by one whole reply). Everything else passes verbatim.
+
+Floor: doors and rules.
 """
 
 from typing import Any

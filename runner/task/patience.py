@@ -4,7 +4,7 @@ A thread that computes cannot be stopped. So the user's function is called in a 
 of its own, and whoever asked goes on without it after a while. That thread is not used
 again before the function has returned, if it ever does.
 
-Floor: rooms.
+Floor: doors and rules.
 """
 
 import threading

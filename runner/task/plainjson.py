@@ -2,21 +2,32 @@
 
 Owns copying and wording of values; must not know what they are for.
 
-Floor: rooms.
+Floor: doors and rules.
 """
 
 import json
 import marshal
-from typing import Any
+from typing import Any, NoReturn
 
 from runner.errors import TaskError
 
 LINE_CHARACTERS = 200
-"""How long a reason or a quoted value may get in a message."""
+"""How long a reason may get in a message."""
+_MOST_QUOTED = 60
+_MOST_NAMES = 12
 
 
 class NotJson(ValueError):
     """A value that JSON, or UTF-8, cannot hold; the text says why."""
+
+
+def parsed(text: str) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: for what is no JSON, NaN and Infinity among it.
+    """
+    return json.loads(text, parse_constant=_refuse_constant)
 
 
 def compact(value: Any) -> str:
@@ -113,17 +124,21 @@ def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
     return shown[: limit - 1].rstrip() + "…"
 
 
-def quoted(value: Any, limit: int = 60) -> str:
+def quoted(value: Any) -> str:
     """A value as JSON in ASCII, safe to show in a terminal."""
     try:
         shown = json.dumps(value)
     except (TypeError, ValueError, RecursionError):
         return type(value).__name__
-    return one_line(shown, limit)
+    return one_line(shown, _MOST_QUOTED)
 
 
-def names(values: list[str], limit: int = 12) -> str:
+def names(values: list[str]) -> str:
     """The first few names, for "it has: title, body"."""
-    shown = [one_line(value, 40) for value in values[:limit]]
-    more = len(values) - limit
+    shown = [one_line(value, 40) for value in values[:_MOST_NAMES]]
+    more = len(values) - _MOST_NAMES
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

@@ -1,6 +1,8 @@
 """The seam: what a worker may ask of a task.
 
-Owns the two questions and nothing else. Floor: rooms.
+Owns the two questions and nothing else.
+
+Floor: doors and rules.
 """
 
 from typing import Protocol

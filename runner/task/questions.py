@@ -3,7 +3,7 @@
 Owns the way from an item to its request; the body's shape is the business of
 `bodies`. Errors here name no item: `loading` puts its place before them.
 
-Floor: rooms.
+Floor: doors and rules.
 """
 
 import re

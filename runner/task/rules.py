@@ -1,7 +1,9 @@
 """The user's rules about an answer: a choice, a pattern, a function.
 
 Owns their verdicts. A rule returns None where it holds, so that rules stand in
-a row and the first one that speaks decides. Floor: rooms.
+a row and the first one that speaks decides.
+
+Floor: doors and rules.
 """
 
 from collections.abc import Callable

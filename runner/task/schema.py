@@ -2,14 +2,16 @@
 
 The one door to jsonschema. Owns the check of the schema itself, what is sent of
 it, and the verdict on an answer. Nothing is ever fetched: references stay
-within the schema. Floor: rooms.
+within the schema.
+
+Floor: doors and rules.
 """
 
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, cast
+from typing import Any, Protocol, cast
 
 from jsonschema import Draft202012Validator, FormatChecker, SchemaError, ValidationError
 from jsonschema.validators import extend, validator_for
@@ -19,7 +21,7 @@ from referencing.exceptions import Unresolvable
 from runner.errors import TaskError
 from runner.records import Answer, Item, JsonObject, Verdict
 from runner.task.patterns import TIMEOUT_S, compiled, found_in
-from runner.task.plainjson import NotJson, compact, one_line, utf8_bytes
+from runner.task.plainjson import NotJson, compact, one_line, parsed, utf8_bytes
 from runner.task.spec import schema_object
 from runner.task.strictness import check_strict, nodes
 
@@ -62,7 +64,7 @@ class AnswerSchema:
         if not isinstance(answer.response, str):
             return Verdict(valid=False, reason="no text to check against the schema")
         try:
-            value = json.loads(answer.response, parse_constant=_refuse_constant)
+            value = parsed(answer.response)
         except (ValueError, RecursionError) as error:
             return Verdict(valid=False, reason=one_line(f"not JSON: {error}"))
         try:
@@ -170,7 +172,3 @@ def _pattern(
         searchable = compiled(pattern, "schema")
         if not found_in(searchable, instance):
             yield ValidationError(f"{instance!r} does not match {pattern!r}")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -1,18 +1,20 @@
 """Is what the user gave complete and free of contradictions?
 
 Owns the rules between the options of a task, and reading prompt and schema
-files. Knows nothing of items. Floor: rooms.
+files. Knows nothing of items.
+
+Floor: doors and rules.
 """
 
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from runner.config import TaskSpec
 from runner.errors import TaskError
 from runner.records import Endpoint, JsonObject
-from runner.task.plainjson import NotJson, utf8_bytes
+from runner.task.plainjson import NotJson, parsed, utf8_bytes
 
 
 def completed(spec: TaskSpec) -> TaskSpec:
@@ -69,7 +71,7 @@ def read_schema(path: Path) -> JsonObject:
     """
     text = read_text(path, "schema")
     try:
-        schema = json.loads(text, parse_constant=_refuse_constant)
+        schema = parsed(text)
     except json.JSONDecodeError as error:
         place = f"{path}:{error.lineno}:{error.colno}"
         raise TaskError(f"{place}: not JSON: {error.msg}") from error
@@ -148,7 +150,3 @@ def _check_endpoint(spec: TaskSpec) -> None:
                 f"embeddings are vectors: {option} has nothing to work on",
                 f"leave {option} out",
             )
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -2,7 +2,9 @@
 
 Owns the rules of strict structured outputs that can be told from the schema
 alone, so that no night begins with every request refused. Source: OpenAI guide
-"Structured Outputs", section "Supported schemas". Floor: rooms.
+"Structured Outputs", section "Supported schemas".
+
+Floor: doors and rules.
 """
 
 from collections.abc import Iterator

@@ -2,7 +2,9 @@
 
 Owns the import of one file by its path. The file's folder stands on `sys.path`
 while the file itself runs, so `import prompts` at its top finds a neighbour;
-an import inside a function comes later and does not. Floor: rooms.
+an import inside a function comes later and does not.
+
+Floor: doors and rules.
 """
 
 import difflib

@@ -4,7 +4,7 @@ Owns the syntax. Nothing is evaluated and a value is never expanded again.
 `{{a.b}}` goes into an object, `{{a.0.b}}` into a list; `\{{` writes `{{`, and
 `\\{{field}}` a backslash before a field (the escapes of Handlebars).
 
-Floor: rooms.
+Floor: doors and rules.
 """
 
 import re

@@ -3,7 +3,7 @@
 Owns arity, the words for an exception, and the one place where a user's
 SystemExit ends.
 
-Floor: rooms.
+Floor: doors and rules.
 """
 
 import inspect

@@ -39,6 +39,8 @@ _SLOWEST_SHOWN = 3
 _ABANDON_GRACE_S = 1.0
 _GIVEN_UP_MOST = 4
 """Functions of the user that may compute for ever beside the others."""
+_LONG_S = 10.0
+"""A function of the user's that computes for longer is told of."""
 _DRAIN_PATIENCE_S = 10.0
 """Nothing is lost where a function is not waited for: its answer is on disk."""
 
@@ -47,8 +49,6 @@ def work(
     settings: WorkerSettings,
     api_key: str,
     channel: Channel,
-    *,
-    abandon: threading.Event,
 ) -> None:
     """Work in one slot until told to stop, or until the supervisor is gone."""
     disk = blaming_the_disk(settings.run_folder)
@@ -62,7 +62,7 @@ def work(
             orders = channel.receive(0.0)
             if orders is not None and not _is_over(orders):
                 worker = Worker(settings, api_key, channel, opened, SystemClock())
-                worker.run(abandon, orders)
+                worker.run(orders)
     except RunnerError as error:
         stop = _stop_of(error)
         channel.send({"is": "stop", **dataclasses.asdict(stop)})
@@ -99,6 +99,7 @@ class Worker:
         self._threads: list[threading.Thread] = []
         self._next_tick_s = 0.0
         self._stop = threading.Event()
+        self._is_abandoned = False
         self._assignments = Assignments(self._stop, clock)
         self._items = open_items(settings, opened)
         self._tools = open_tools(
@@ -113,26 +114,26 @@ class Worker:
         self._set_aside_for = settings.allowed
         self._allow(settings.allowed)
 
-    def run(self, abandon: threading.Event, orders: list[JsonObject]) -> None:
+    def run(self, orders: list[JsonObject]) -> None:
         """Listen, watch and report until all is done; obey first what has come."""
         self._channel.send({"is": "ready"})
         for order in orders:
-            self._obey(order, abandon)
+            self._obey(order)
         while not self._stop.is_set():
-            self._listen(abandon)
+            self._listen()
             self._tick_when_due()
-        self._drain(abandon)
+        self._drain()
 
-    def _listen(self, abandon: threading.Event) -> None:
+    def _listen(self) -> None:
         now_s = self._clock.monotonic_s()
         orders = self._channel.receive(max(0.0, self._next_tick_s - now_s))
         if orders is None:
             self._halt()
             return
         for order in orders:
-            self._obey(order, abandon)
+            self._obey(order)
 
-    def _obey(self, order: JsonObject, abandon: threading.Event) -> None:
+    def _obey(self, order: JsonObject) -> None:
         match order["do"]:
             case "work":
                 self._take(order)
@@ -144,7 +145,7 @@ class Worker:
             case "drain":
                 self._halt()
             case "abandon":
-                abandon.set()
+                self._is_abandoned = True
                 self._halt()
 
     def _take(self, order: JsonObject) -> None:
@@ -211,10 +212,17 @@ class Worker:
         message = self._outbox.collect(self._slowest())
         if message:
             message["aside"] = self._assignments.aside
-            message["blocked_by"] = self._tools.limiter.blocked_by()
+            message["blocked_by"] = self._blocked_by()
             self._channel.send(message)
         if self._tools.shard.failure:
             self._outbox.stop(_stop_of(self._tools.shard.failure))
+
+    def _blocked_by(self) -> str | None:
+        """What keeps calls from going on here, where it is neither server nor limit."""
+        is_idle = not self._tools.flights
+        if is_idle and self._tools.patience.waits_longer_than(_LONG_S):
+            return f"the task file: a call of it has not returned for {_LONG_S:g} s"
+        return self._tools.limiter.blocked_by()
 
     def _end_if_crowded(self) -> None:
         """In a new process none of them is left."""
@@ -226,13 +234,13 @@ class Worker:
             self._channel.send({"is": "leaving"})
             self._halt()
 
-    def _drain(self, abandon: threading.Event) -> None:
+    def _drain(self) -> None:
         """Wait for what is in flight; everything received is recorded."""
         self._halt()
         while self._is_anyone_at_work():
-            self._listen(abandon)
+            self._listen()
             self._tick_when_due()
-            if abandon.is_set():
+            if self._is_abandoned:
                 self._clock.wait(threading.Event(), _ABANDON_GRACE_S)
                 break
         self._tools.shard.close()

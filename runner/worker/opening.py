@@ -17,10 +17,10 @@ from runner.client import Client, ClientSettings
 from runner.clock import Clock
 from runner.errors import RunnerError, StoreError, TaskError
 from runner.itemfile import ItemIndex, ItemReader
-from runner.keys import redacted
 from runner.limiter import Limiter
 from runner.pricing import PriceBook
 from runner.protocols import WorkerSettings
+from runner.redaction import Redactor
 from runner.retrying import Retrying
 from runner.task import Patience, Task, identity_digest, load_task
 from runner.worker.tools import Tools
@@ -78,7 +78,7 @@ def open_tools(
         stored_reply=functools.partial(_stored_reply, settings),
         flights={},
         others_wait=others_wait,
-        without_key=functools.partial(redacted, key=api_key),
+        without_key=Redactor(api_key).lines,
     )
 
 
@@ -111,7 +111,6 @@ def _client_settings(settings: WorkerSettings) -> ClientSettings:
         organization=service.organization,
         project=service.project,
         timeout_s=settings.config.pacing.timeout_s,
-        connections=settings.threads,
         run=settings.run_id,
     )
 

@@ -5,7 +5,8 @@
     3 shard.begin           "about to spend" is on disk before the send
     4 client.call           the only network call; looks once more before it sends
     5 shard.settle          what came back is on disk before anything judges it
-    6 limiter.answered      corrects the estimates
+    6 limiter.answered      corrects the estimates; of a failure, told before 5,
+                            it says whether it counts against the item
     7 task.judge            verdict: pure, repeatable, free
     8 retrying              again (go to 2), or finish
     9 shard.record          the outcome
@@ -21,7 +22,7 @@ from decimal import Decimal
 
 from runner.answers import read_answer
 from runner.checkpoint.entries import Attempt, InvalidAnswer, Outcome, settled
-from runner.checkpoint.history import History, told, with_answer
+from runner.checkpoint.history import History, outcome_of, told, with_answer
 from runner.errors import StoreError, TaskError
 from runner.limiter import Permit, Refusal, RefusalKind
 from runner.records import (
@@ -356,23 +357,14 @@ class Walk:
         )
 
     def _outcome(self, state: OutcomeState, reason: str | None) -> Outcome:
-        past, ref = self._past, self._item.ref
         answered = self._answer and self._answer[1]
-        return Outcome(
-            number=ref.number,
-            item_id=self._item.item_id,
-            fingerprint=ref.fingerprint.hex(),
+        return outcome_of(
+            self._item,
+            self._past,
             state=state,
-            generation=past.replaces.generation + 1 if past.replaces else 0,
-            last_attempt=past.next_attempt - 1,
-            answer=(answered.slot, answered.attempt) if answered else None,
-            requests=past.requests,
-            invalid_answers=past.invalid_answers,
-            invalid_answers_usd=past.invalid_usd,
-            told_invalid_answers=past.told_invalid_answers,
-            told_invalid_usd=past.told_invalid_usd,
             reason=reason,
-            finished_unix_s=round(self._tools.clock.unix_s(), 3),
+            answer=(answered.slot, answered.attempt) if answered else None,
+            finished_unix_s=self._tools.clock.unix_s(),
         )
 
     def _result(self, outcome: Outcome) -> bytes:

@@ -41,11 +41,11 @@ def test_a_resume_that_goes_on_announces_what_it_does(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--retry-invalid"], "7 done, 3 to go (3 of them asked anew)"),
-        (["--retry-failed"], "9 done, 1 to go (1 of them asked anew)"),
+        (["--retry-invalid"], "7 done, 3 to go (3 of them asked again)"),
+        (["--retry-failed"], "9 done, 1 to go (1 of them asked again)"),
         (
             ["--retry-failed", "--retry-invalid"],
-            "6 done, 4 to go (4 of them asked anew)",
+            "6 done, 4 to go (4 of them asked again)",
         ),
         ([], "10 done, 0 to go"),
     ],

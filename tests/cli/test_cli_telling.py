@@ -163,6 +163,7 @@ def test_every_option_of_a_resume_reaches_the_changes(stage: Stage) -> None:
             *("--reask-truncated", "--model", "gpt-y", "--endpoint", "embeddings"),
             *("--base-url", "http://localhost/v1", "--param", "seed=1"),
             *("--price", "gpt-y=1.5,0.5,10"),
+            *("--items", "moved/items.jsonl", "--out", "moved/answers.jsonl"),
             *_PACE,
         ]
     )
@@ -187,6 +188,8 @@ def test_every_option_of_a_resume_reaches_the_changes(stage: Stage) -> None:
             base_url="http://localhost/v1",
             params={"seed": 1},
             prices={"gpt-y": _PRICE},
+            items_path=Path("moved/items.jsonl"),
+            processed_path=Path("moved/answers.jsonl"),
         )
         == work["changes"]
     )
@@ -267,7 +270,7 @@ def test_stopping_what_does_not_run_says_so(
     stage: Stage, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert 0 == main(["stop", "articles"])
-    assert "nothing works on run articles" in capfd.readouterr().out
+    assert "no session is at work on run articles" in capfd.readouterr().out
 
 
 def test_simulate_hands_all_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:

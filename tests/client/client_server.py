@@ -202,17 +202,16 @@ class FakeClock:
 class Calling(threading.Thread):
     """A call in a thread of its own."""
 
-    def __init__(self, client: Client, request: Request, timeout_s: float) -> None:
+    def __init__(self, client: Client, request: Request) -> None:
         super().__init__()
         self._client = client
         self._request = request
-        self._timeout_s = timeout_s
         self._reply: Reply | None = None
         self.start()
 
     def run(self) -> None:
         """Call."""
-        self._reply = self._client.call(self._request, "run-1-1", self._timeout_s)
+        self._reply = self._client.call(self._request, "run-1-1")
 
     def reply(self) -> Reply:
         """Return the reply, which must come at once."""

@@ -36,14 +36,16 @@ def connect(
     clients: list[Client] = []
 
     def start(
-        url: str, key: str = KEY, has_answers: Callable[[], bool] = lambda: False
+        url: str,
+        key: str = KEY,
+        has_answers: Callable[[], bool] = lambda: False,
+        timeout_s: float = 60.0,
     ) -> Client:
         settings = ClientSettings(
             base_url=url,
             organization=None,
             project=None,
-            timeout_s=60.0,
-            connections=4,
+            timeout_s=timeout_s,
             run="night",
         )
         clients.append(Client(settings, key, clock, has_answers))

@@ -39,7 +39,7 @@ def cut_at_deadline(
     clock: FakeClock, busy: threading.Event
 ) -> Callable[[Client], Reply]:
     def run(client: Client) -> Reply:
-        calling = Calling(client, chat(), LIMIT_S)
+        calling = Calling(client, chat())
         assert busy.wait(WAIT_S)
         # Let it block in its read: one that is just about to read is easily woken.
         calling.join(0.02)
@@ -198,7 +198,7 @@ def test_a_server_that_never_reads_is_late_but_not_billed(
         done.wait(WAIT_S)
 
     client = connect(serve(deaf).url)
-    calling = Calling(client, chat("x" * 50_000_000), LIMIT_S)
+    calling = Calling(client, chat("x" * 50_000_000))
     assert accepted.wait(WAIT_S)
     clock.now_s += LIMIT_S
     while calling.is_alive():
@@ -215,7 +215,7 @@ def test_without_a_keeper_of_deadlines_each_read_has_its_limit(
     serve: Serve, connect: Connect, busy: threading.Event
 ) -> None:
     server = serve(silent(busy))
-    failure = connect(server.url).call(chat(), "run-1-1", 0.05).failure
+    failure = connect(server.url, timeout_s=0.05).call(chat(), "run-1-1").failure
     assert failure is not None
     assert (failure.kind, failure.possibly_billed) == (FailureKind.TIMEOUT, True)
     assert len(server.requests) == 1
@@ -232,7 +232,7 @@ def test_an_answer_that_just_made_it_is_kept(
         clock.now_s += LIMIT_S + 1
 
     client = connect(serve(script).url)
-    reply = client.call(chat(), "run-1-1", LIMIT_S)
+    reply = client.call(chat(), "run-1-1")
     assert (reply.failure, reply.body) == (None, b'{"a": 1}')
     assert client.enforce_deadlines() == 0
 
@@ -310,7 +310,11 @@ def test_a_handshake_that_never_ends_means_not_sent(
         line.more()
         done.wait(WAIT_S)
 
-    failure = connect(https(serve(no_handshake))).call(chat(), "run-1-1", 0.05).failure
+    failure = (
+        connect(https(serve(no_handshake)), timeout_s=0.05)
+        .call(chat(), "run-1-1")
+        .failure
+    )
     done.set()
     assert failure is not None
     assert failure.kind is FailureKind.NOT_SENT

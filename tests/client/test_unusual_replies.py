@@ -91,7 +91,7 @@ def test_an_answer_whose_end_is_never_said_is_no_timeout(
 ) -> None:
     """It is all there, and was paid for."""
     server = serve(always(answer))
-    reply = connect(server.url).call(chat(), "night-1-1", 0.05)
+    reply = connect(server.url, timeout_s=0.05).call(chat(), "night-1-1")
     assert (reply.failure, reply.status, reply.body) == (None, 200, BODY)
 
 
@@ -99,7 +99,11 @@ def test_a_refusal_whose_end_is_never_said_is_that_refusal(
     serve: Serve, connect: Connect
 ) -> None:
     slower = b'HTTP/1.1 429 Slower\r\n\r\n{"error": {"message": "slower"}}'
-    failure = connect(serve(always(slower)).url).call(chat(), "night-1-1", 0.05).failure
+    failure = (
+        connect(serve(always(slower)).url, timeout_s=0.05)
+        .call(chat(), "night-1-1")
+        .failure
+    )
     assert failure is not None
     assert (failure.kind, failure.possibly_billed) == (FailureKind.THROTTLED, False)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runner.client import Client
 from runner.client.headers import retry_after_s
-from runner.client.redaction import MESSAGE_CHARACTERS, Redactor
+from runner.redaction import MESSAGE_CHARACTERS, Redactor
 
 NOW_UNIX_S = 1_795_392_000.0  # 2026-11-23 00:00:00 UTC
 IN_A_MINUTE = "Mon, 23 Nov 2026 00:01:00 GMT"

@@ -53,12 +53,12 @@ def test_what_is_to_be_asked_anew_is_not_done_yet() -> None:
     totals = replace(TOTALS, valid=9_950, invalid=30, failed=20)
     status = a_status(totals=totals, anew=22)
     told = "9,978 of 10,000 (99 %): 9,950 valid, 30 invalid, 20 failed"
-    items = f"{told}, 0 pending, 22 to be asked anew"
+    items = f"{told}, 0 pending, 22 to be asked again"
     assert items == _facts(status)["items"]
-    assert f"{told}, 22 to be asked anew, " in status_line(status)
+    assert f"{told}, 22 to be asked again, " in status_line(status)
     stream = io.StringIO()
     print_on(stream, live_view(status))
-    for words in ("99 %", "9,978 of 10,000", "22 to be asked anew, 32 in flight"):
+    for words in ("99 %", "9,978 of 10,000", "22 to be asked again, 32 in flight"):
         assert words in stream.getvalue()
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.display.wording import count, duration, percent, rate, shortened, usd
+from runner.wording import count, duration, percent, rate, shortened, usd
 
 
 @pytest.mark.parametrize(

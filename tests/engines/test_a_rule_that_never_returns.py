@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from listening import begun, recorded, work
+from listening import Listener, begun, recorded, work
 
 from runner.checkpoint.reading import RunReader
 from runner.engines import load
@@ -74,6 +74,28 @@ def test_answers_it_hangs_over_are_unjudged_and_the_worker_is_replaced(
     unjudged = reasons(settings)
     assert set(unjudged) == {0, 3, 5, 6}
     assert "has not returned" in unjudged[0]
+
+
+def test_what_hangs_is_told_where_nothing_else_is_under_way(
+    inline: Engine,
+    settings: WorkerSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`status` says it; otherwise it would show a run that does nothing."""
+    monkeypatch.setattr(main, "_LONG_S", 0.1)
+    listener = begun(inline, hanging(settings, tmp_path, {2}))
+    inline.send(1, work(range(20)))
+    listener.until(lambda: told(listener) is not None)
+    assert told(listener) == "the task file: a call of it has not returned for 0.1 s"
+    RELEASED.set()
+    listener.until(lambda: len(listener.done) == 20 and not told(listener))
+
+
+def told(listener: Listener) -> object:
+    """What that worker was last blocked by."""
+    progress = listener.said("progress")
+    return progress[-1]["blocked_by"] if progress else None
 
 
 def test_a_drain_does_not_wait_for_it_and_loses_nothing(

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import socket
-import threading
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
@@ -261,7 +260,7 @@ def test_a_worker_that_starts_after_its_supervisor_died_leaves_everything_alone(
     RescueFile(shard, 4096)
     channel = HungUp(*last_words)
 
-    worker.work(settings, "sk-test", channel, abandon=threading.Event())
+    worker.work(settings, "sk-test", channel)
 
     assert 4096 == (shard / RESCUE).stat().st_size
     assert [{"is": "bye"}] == channel.sent

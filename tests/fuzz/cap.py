@@ -23,7 +23,7 @@ from fuzz.stage import KEY, Stage, staged
 from runner.api import Run
 from runner.checkpoint.manifest import Manifest
 from runner.config import Pacing, RunConfig, Service, TaskSpec, default_output
-from runner.errors import StateError
+from runner.errors import StateError, UsageError
 from runner.run_status import StopKind
 from runner.simulator.prices import PRICES, is_reasoning
 
@@ -109,7 +109,11 @@ def one_run(stage: Stage, drawn: Draw) -> tuple[str, list[str]]:
     stage.scenario(**drawn.settings)
     items = stage.items(drawn.items, name)
     os.environ["XDG_STATE_HOME"] = str(stage.folder / "xdg")
-    started = Run.start(_config(stage, drawn, items), name=name, state_dir=stage.state)
+    config = _config(stage, drawn, items)
+    try:
+        started = Run.start(config, name=name, state_dir=stage.state)
+    except UsageError:
+        return "refused: not one request fits under the cap", []
     run_id = Manifest.load(started.folder).run_id
     codes = []
     for session in range(_SESSIONS):

@@ -76,7 +76,6 @@ def to_the_client(
             organization=None,
             project=None,
             timeout_s=deadline_s,
-            connections=_THREADS,
             run="fuzz",
         ),
         KEY,

@@ -11,11 +11,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "runner").rglob("*.py"))
-PACKAGES = "checkpoint", "client", "limiter", "session", "supervisor", "task", "worker"
+PACKAGES = sorted(p.parent.name for p in MODULES if p.match("runner/*/__init__.py"))
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 50
 NO_NAMES = {"utils", "util", "helpers", "common", "base", "misc", "manager"}
 """They say nothing of what is inside, so everything ends up there."""
+ROOM = re.compile(r"`(\w+)`")
 LONGER = {
     "runner/api.py:run": "a signature and its docstring",
     "runner/finalizer/exporting.py:export": "a signature and its docstring",
@@ -82,14 +83,38 @@ def test_a_module_opens_with_its_card(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
+def floors() -> dict[str, str]:
+    """Room → floor, as the table of docs/architecture.md has it."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| floor | rooms |")[2].partition("\n\n")[0]
+    rows = [row.split("|")[1:3] for row in table.splitlines()[2:]]
+    return {room: name.strip() for name, cell in rows for room in ROOM.findall(cell)}
+
+
+def test_a_card_names_the_floor_its_room_stands_on() -> None:
+    """Who reads one file knows what it may import; the neighbour has no floor."""
+    rooms = floors() | {"__main__": "faces"}
+    wrong = []
+    for path in MODULES:
+        room = path.relative_to(ROOT / "runner").with_suffix("").parts[0]
+        card = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        if room not in {"__init__", "simulator"}:
+            last = card.rpartition("\n\n")[2]
+            if not last.startswith(f"Floor: {rooms[room]}."):
+                wrong.append(f"{path}: {last}")
+
+    assert wrong == []
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_says_where_what_is(package: str) -> None:
     """Its card names each of its modules, so that the right one is found at once."""
     folder = ROOT / "runner" / package
     card = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
-    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "__main__"}
+    named = set(re.findall(r"(?:^ +|\S {2,})(\w+)\s", card, re.MULTILINE))
 
-    assert {name for name in modules if not re.search(rf"\b{name}\b", card)} == set()
+    assert modules - named == set()
 
 
 def test_tracked_files_know_no_machine_and_no_registry() -> None:

@@ -33,14 +33,6 @@ def test_accepted_rejected_and_blank_lines_are_all_lines(tmp_path: Path) -> None
     ) == (2, 2, 2, 6)
 
 
-def test_a_file_of_batch_requests_is_recognised(tmp_path: Path) -> None:
-    assert scanned(written(tmp_path, BATCH % 1, b"", BATCH % 2)).batch
-
-
-def test_a_file_of_plain_items_is_not_taken_for_batch_requests(tmp_path: Path) -> None:
-    assert not scanned(written(tmp_path, b'{"custom_id":"a","method":"POST"}')).batch
-
-
 @pytest.mark.parametrize(
     ("first", "expected"),
     [
@@ -170,7 +162,7 @@ def test_a_first_scan_numbers_items_by_row(tmp_path: Path) -> None:
     found = scanned(written(tmp_path, *[b'{"id":%d}' % n for n in range(5)]))
 
     assert numbers(found.index) == [0, 1, 2, 3, 4]
-    assert found.next_number == 5
+    assert found.index.next_number == 5
     assert found.index.in_number_order
 
 
@@ -183,7 +175,7 @@ def test_items_keep_their_numbers_and_none_is_given_twice(tmp_path: Path) -> Non
     )
 
     assert numbers(new.index) == [3, 4, 0]
-    assert new.next_number == 5
+    assert new.index.next_number == 5
     assert not new.index.in_number_order
 
 

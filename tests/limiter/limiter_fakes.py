@@ -1,9 +1,11 @@
 """A clock that is told the time, and short words for wants and failures."""
 
 import threading
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+from runner.client.headers import retry_after_s
 from runner.limiter import Limiter, LimiterPlace, Permit, RunCeilings, Want
 from runner.records import Failure, FailureKind
 
@@ -64,6 +66,12 @@ def granted(limiter: Limiter, what: Want | None = None) -> Permit:
 
 def failure(kind: FailureKind, message: str = "it went wrong") -> Failure:
     return Failure(kind=kind, message=message)
+
+
+def throttled(headers: dict[str, str]) -> Failure:
+    """A 429, as the client tells it."""
+    wait_s = retry_after_s(headers, FakeClock().unix_s())
+    return replace(failure(FailureKind.THROTTLED), retry_after_s=wait_s)
 
 
 def most_in_a_minute(arrivals: list[tuple[float, int]]) -> int:

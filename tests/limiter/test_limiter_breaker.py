@@ -12,6 +12,7 @@ from limiter_fakes import (
     granted,
     limiter_in,
     place_in,
+    throttled,
     want,
 )
 
@@ -64,7 +65,8 @@ def test_what_fails_while_a_pause_lets_calls_run_out_is_no_outage(
     clock = FakeClock()
     limiter = proven(tmp_path, clock)
     under_way = [granted(limiter, want(number)) for number in range(160)]
-    limiter.failed(under_way.pop(), THROTTLED, {"retry-after": "20"}, NOTHING)
+    said = {"retry-after": "20"}
+    limiter.failed(under_way.pop(), throttled(said), said, NOTHING)
     for number, permit in enumerate(under_way):
         clock.now_s += 0.1
         if number % 7 == 0:

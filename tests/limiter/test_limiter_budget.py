@@ -102,7 +102,7 @@ def test_an_unknown_cost_counts_as_the_worst_and_a_known_one_as_itself(
     refusal = limiter.reserve(want(usd="0.0001"), threading.Event())
     assert not isinstance(refusal, Permit)
     assert refusal.kind is RefusalKind.BUDGET
-    assert "$3.0000 of $3 are spent or may have been" in refusal.message
+    assert "$3.00 of $3.00 are spent or may have been" in refusal.message
 
 
 def test_a_failure_costs_what_it_may_have_cost_and_a_permit_given_back_nothing(

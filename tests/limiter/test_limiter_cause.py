@@ -8,12 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from limiter_fakes import FakeClock, failure, granted, limiter_in
+from limiter_fakes import FakeClock, granted, limiter_in, throttled
 
 from runner.limiter import Limiter, Permit
 from runner.limiter.cause import Cause
 from runner.limiter.window import SECOND_NS
-from runner.records import FailureKind
 
 ANSWER_S = 0.1
 
@@ -59,7 +58,7 @@ class Callers:
         at_s, _, permit, is_refused = heapq.heappop(self._under_way)
         self.clock.now_s = max(self.clock.now_s, at_s)
         if is_refused:
-            why = failure(FailureKind.THROTTLED)
+            why = throttled(self.asked)
             self.limiter.failed(permit, why, self.asked, Decimal(0))
         else:
             self.limiter.answered(permit, {}, None, None)

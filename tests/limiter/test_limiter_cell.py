@@ -11,7 +11,6 @@ from limiter_fakes import FakeClock, failure, granted, limiter_in, place_in, wan
 
 from runner.errors import StateDamaged, UsageError
 from runner.limiter import (
-    LimiterPlace,
     RunCeilings,
     begin_session,
     key_cell_path,
@@ -137,7 +136,7 @@ def test_after_a_reboot_limits_are_known_and_moments_forgotten(
     before = limiter_in(tmp_path, clock)
     before.answered(granted(before), said, None, None)
     before.close()
-    monkeypatch.setattr(cells, "boot_id", lambda: b"another boot id.")
+    monkeypatch.setattr(cells, "boot_id", lambda: "another boot")
     rebooted = FakeClock(start_s=20.0)
     after = limiter_in(tmp_path, rebooted)
     assert after.pace().rpm_limit == 60
@@ -253,11 +252,6 @@ def test_the_name_of_a_cell_tells_nothing_and_separates_everything(
     monkeypatch.setenv("XDG_STATE_HOME", "relative")
     home = Path.home() / ".local" / "state" / "runner" / "limits"
     assert key_cell_path(url, key, None, None, "m").parent == home
-
-
-def test_a_place_survives_json(tmp_path: Path) -> None:
-    place = place_in(tmp_path, slot=3)
-    assert LimiterPlace.from_json(place.to_json()) == place
 
 
 def test_a_new_session_keeps_the_pace_and_forgets_the_outage(tmp_path: Path) -> None:

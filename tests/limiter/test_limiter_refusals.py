@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from limiter_fakes import FakeClock, failure, granted, limiter_in, want
+from limiter_fakes import FakeClock, failure, granted, limiter_in, throttled, want
 
 from runner.limiter import Limiter, Permit, RunCeilings
 from runner.limiter.throttle import Cut, Pause, Slower
@@ -32,7 +32,7 @@ def proven(folder: Path, clock: FakeClock, slot: int = 1) -> Limiter:
 
 
 def throttle(limiter: Limiter, permit: Permit, said: dict[str, str]) -> bool:
-    return limiter.failed(permit, failure(FailureKind.THROTTLED), said, NOTHING)
+    return limiter.failed(permit, throttled(said), said, NOTHING)
 
 
 def wait_s(limiter: Limiter, clock: FakeClock) -> float:
@@ -108,6 +108,17 @@ def test_retry_after_zero_again_and_again_does_not_hammer() -> None:
         pause.refused(epoch=pause.epoch, asked_s=0.0, now_ns=now_ns, draw=0.0)
         now_ns = pause.until_ns
     assert now_ns - 10**12 > 60 * SECOND_NS
+
+
+def test_a_server_that_answers_some_of_each_round_is_paused_for_as_it_asks() -> None:
+    """Their refusals come before their answers, and begin the next round."""
+    pause, now_ns = Pause(), 10**12
+    for _ in range(10):
+        round_epoch = pause.epoch
+        pause.refused(epoch=round_epoch, asked_s=0.2, now_ns=now_ns, draw=0.0)
+        pause.succeeded(round_epoch)
+        now_ns = pause.until_ns
+    assert now_ns - 10**12 == 2 * SECOND_NS
 
 
 def test_a_limit_in_the_headers_corrects_an_rpm_that_was_too_high(

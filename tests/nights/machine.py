@@ -279,10 +279,9 @@ class Engine:
     def _work(self, settings: WorkerSettings, api_key: str, worker: Worker) -> None:
         self.world.sleep(_START_S)
         channel = Channel(self, settings.slot, worker)
-        abandon: Any = Threading(self.world).Event()
         code = 1
         try:
-            runner.worker.main.work(settings, api_key, channel, abandon=abandon)
+            runner.worker.main.work(settings, api_key, channel)
             code = 0
         finally:
             worker.process.on_kill.clear()

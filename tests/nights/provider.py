@@ -16,6 +16,7 @@ import httpx2
 from nights.world import Event, Process, World
 from runner.client import failures
 from runner.client.flights import Cut, Flight, HeldBack, Phase
+from runner.client.headers import retry_after_s
 from runner.client.replies import failure_in
 from runner.records import Failure, Reply, Request
 
@@ -303,9 +304,13 @@ class Caller:
             here.set()
 
     def _reply(self, flight: Flight, body: bytes, failure: Failure | None) -> Reply:
+        headers = dict(flight.headers)
+        if failure is not None:
+            wait_s = retry_after_s(headers, self._world.now_s)
+            failure = replace(failure, retry_after_s=wait_s)
         return Reply(
             status=flight.status,
-            headers=dict(flight.headers),
+            headers=headers,
             body=body,
             latency_s=self._world.now_s - flight.started_s,
             request_id=None,

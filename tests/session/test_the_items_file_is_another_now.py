@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 from session_stage import Stage
 
-from runner.errors import RunChanged
+from runner.api import Run
+from runner.api_records import Changes
+from runner.config import default_output
+from runner.errors import OutputError, RunChanged
 
 Command = Callable[[Stage], Any]
 
@@ -59,5 +62,54 @@ def test_an_items_file_that_is_gone_is_said_to_be_needed(
         command(stage)
     assert (
         f"{stage.items_path}: no such file, and the run needs its items:"
-        " put the file back there as it was, then do this again"
+        " put it back as it was, or say where it is by now: runner resume --items F"
     ) == str(raised.value)
+
+
+def test_items_that_were_moved_are_found_where_they_are_said_to_be(
+    stage: Stage,
+) -> None:
+    """Nothing else has changed: nobody is asked twice, and it is remembered."""
+    stage.start("a", "b", "c")
+    stage.session(changes=Changes(limit=1))
+    elsewhere = stage.folder / "moved" / "questions.jsonl"
+    elsewhere.parent.mkdir()
+    stage.items_path.rename(elsewhere)
+
+    stage.session(changes=Changes(items_path=elsewhere))
+    assert [len(engine.asked) for engine in stage.engines] == [1, 2]
+    assert stage.run.config.items_path == elsewhere
+    written = stage.folder / "items_processed.jsonl"
+    assert len(written.read_text().splitlines()) == 3
+
+
+def test_other_items_in_another_place_are_a_change_as_ever(stage: Stage) -> None:
+    stage.start("a", "b", "c")
+    stage.write_items("a", "x", "c")
+    elsewhere = stage.items_path.rename(stage.folder / "questions.jsonl")
+    with pytest.raises(RunChanged, match=r"questions\.jsonl changed since"):
+        stage.session(changes=Changes(items_path=elsewhere))
+    assert stage.run.config.items_path == stage.items_path
+
+
+def test_a_resume_writes_where_it_is_told_from_now_on(stage: Stage) -> None:
+    stage.start("a", "b")
+    out = stage.folder / "answers" / "night.jsonl"
+    with pytest.raises(OutputError, match=r"mkdir -p .*--out"):
+        stage.session(changes=Changes(processed_path=out))
+    out.parent.mkdir()
+    stage.session(changes=Changes(processed_path=out))
+    assert len(out.read_text().splitlines()) == 2
+    assert out.with_name("night_summary.json").exists()
+    assert not stage.folder.joinpath("items_processed.jsonl").exists()
+
+
+def test_a_resume_does_not_write_over_another_run(stage: Stage) -> None:
+    night_of(stage)
+    theirs = stage.run.config.output.processed_path
+    other = stage.folder / "other.jsonl"
+    other.write_text('{"id": 1, "text": "d"}\n')
+    config = stage.config(items_path=other, output=default_output(other))
+    run = Run.start(config, state_dir=stage.state_dir)
+    with pytest.raises(OutputError, match="belongs to run items"):
+        run.work(api_key="sk-none", changes=Changes(processed_path=theirs))

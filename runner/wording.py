@@ -1,7 +1,9 @@
 """How are numbers, money and times written for a person?
 
 Unknown is said as such, never as 0; a bound is rounded up, a share down, so that
-nothing shown is better than the truth. Floor: display. Pure.
+nothing shown is better than the truth.
+
+Floor: words. Knows nobody.
 """
 
 import time

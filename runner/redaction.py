@@ -1,8 +1,8 @@
-"""What may be shown of what a server says? One clean line, without secrets.
+"""How is a key kept out of what is stored and shown?
 
-Error messages echo keys, whole or masked, and may hold terminal escapes.
+Servers echo it, whole or masked, in errors and headers; so may the user's own code.
 
-Floor: doors and rules. Knows nobody.
+Floor: words. Knows nobody.
 """
 
 import re
@@ -13,45 +13,60 @@ MESSAGE_CHARACTERS = 300
 _READ_CHARACTERS = 8_000
 """More of a message is not looked at: a proxy's error page may be megabytes."""
 _SHORT_KEY = 8
-"""Keys for local servers ("x", "EMPTY") are words of their own, no secrets: they
-are only taken out where they stand alone."""
 _REDACTED = "[redacted]"
 
-_SECRETS = re.compile(
-    r"""bearer\s+[^\s'"<>]+          # an Authorization header read back
+_KEY_SHAPES = re.compile(
+    r"""bearer[\s:]\s*[^\s'"<>]+          # an Authorization header read back
     | \b(?:sk|rk|gsk|xai)-[\w*.-]{6,} # keys as OpenAI, Groq, xAI ... form them
-    | [^\s'"<>]*\*{3,}[^\s'"<>]*      # masked by the provider: sk-abc****xyz
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+_MASKED = re.compile(r"""[^\s'"<>]*\*{3,}[^\s'"<>]*""")
+"""As a provider shows a key: sk-abc****xyz."""
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Controls, escapes, bidi marks, lone surrogates: none belongs on a terminal."""
 
 
-class Redactor:
-    """Takes the key, and what looks like one, out of a server's words."""
+def is_secret(api_key: str) -> bool:
+    """Whether it is one: keys of local servers ("x", "EMPTY") are words of their own.
 
-    def __init__(self, api_key: str) -> None:
-        is_secret = len(api_key) >= _SHORT_KEY
-        source = _in_any_form(api_key) if is_secret else _alone(api_key)
+    These are only taken out where they stand alone.
+    """
+    return len(api_key) >= _SHORT_KEY
+
+
+class Redactor:
+    """Takes one key, in any form, and what looks like one out of foreign words.
+
+    An empty key: none is known.
+    """
+
+    def __init__(self, api_key: str = "") -> None:
+        is_long = is_secret(api_key)
+        source = _in_any_form(api_key) if is_long else _alone(api_key)
         self._key = re.compile(source) if api_key else None
-        self._raw = re.compile(source.encode()) if is_secret else None
+        self._raw = re.compile(source.encode()) if is_long else None
         # No escape touches letters and digits: where these are not, no key is. A
         # search for them costs next to nothing in a body of megabytes.
-        runs = re.findall("[A-Za-z0-9]+", api_key) if is_secret else []
+        runs = re.findall("[A-Za-z0-9]+", api_key) if is_long else []
         self._sign = max(runs, key=len, default="")
 
     def line(self, text: str) -> str:
         """Return one line of at most 300 characters, safe to show and to store."""
         # Before it is cut, or half a key would be none.
         visible = "".join(map(_visible, self.text(text)[:_READ_CHARACTERS]))
-        words = " ".join(_SECRETS.sub(_REDACTED, visible).split())
+        unnamed = _MASKED.sub(_REDACTED, _KEY_SHAPES.sub(_REDACTED, visible))
+        words = " ".join(unnamed.split())
         if len(words) <= MESSAGE_CHARACTERS:
             return words
         return words[: MESSAGE_CHARACTERS - 1] + "…"
 
+    def lines(self, text: str) -> str:
+        """Return it with its line ends, without the key and what looks like one."""
+        return _KEY_SHAPES.sub(_REDACTED, self.text(text))
+
     def text(self, text: str) -> str:
-        """Return it without the key: servers echo it in headers as well."""
+        """Return it without the key itself: servers echo it in headers as well."""
         if self._key is None or self._sign not in text:
             return text
         return self._key.sub(_REDACTED, text)

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from runner.client.proxies import proxy_for
+from runner.proxies import proxy_for
 
 PROXY = "http://proxy.example.com:3128"
 URLS = [
@@ -50,5 +50,5 @@ def test_the_environment_is_read_as_the_sdk_reads_it(
         assert isinstance(transport, httpx2.HTTPTransport)
         proxy = getattr(transport._pool, "_proxy_url", None)
         expected = proxy and proxy.host.decode()
-    chosen = proxy_for(httpx2.URL(url))
+    chosen = proxy_for(url)
     assert (chosen and httpx2.URL(chosen).host) == expected

@@ -2,20 +2,27 @@
 
 The SDK leaves this to httpx2, which only does it when it also builds the
 connections. The rules are httpx2's (`get_environment_proxies`, 2.16): variables
-by `urllib`, NO_PROXY by suffix, address, network, scheme or port.
+by `urllib`, NO_PROXY by suffix, address, network, scheme or port. They stand here,
+and not in the client, so that what a start tells is what its workers do.
 
-Floor: doors and rules. Knows nobody.
+Floor: words. Reads the environment; knows nobody.
 """
 
 import ipaddress
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies
 
-import httpx2
 
+def proxy_for(base_url: str) -> str | None:
+    """Return the proxy's URL; None: straight to the server.
 
-def proxy_for(url: httpx2.URL) -> str | None:
-    """Return the proxy's URL; None: straight to the server."""
+    Args:
+        base_url: absolute, with a host.
+
+    Raises:
+        ValueError: It is no URL.
+    """
+    url = urlsplit(base_url)
     proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
     exempt = [entry.strip() for entry in proxies.get("no", "").split(",")]
@@ -26,8 +33,9 @@ def proxy_for(url: httpx2.URL) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _covers(entry: str, url: httpx2.URL) -> bool:
-    address = _address(url.host)
+def _covers(entry: str, url: SplitResult) -> bool:
+    host = url.hostname or ""
+    address = _address(host)
     network = _network(entry)
     if network is not None:
         return address is not None and address in network
@@ -43,7 +51,7 @@ def _covers(entry: str, url: httpx2.URL) -> bool:
     if port is not None and port != _port(url):
         return False
     is_exact = "://" in entry or entry.lower() == "localhost"
-    return _covers_host((parts.hostname or "").lower(), url.host, is_exact=is_exact)
+    return _covers_host((parts.hostname or "").lower(), host, is_exact=is_exact)
 
 
 def _covers_host(pattern: str, host: str, *, is_exact: bool) -> bool:
@@ -57,7 +65,7 @@ def _covers_host(pattern: str, host: str, *, is_exact: bool) -> bool:
     return host.endswith(f".{suffix}") or (takes_itself and host == suffix)
 
 
-def _port(url: httpx2.URL) -> int | None:
+def _port(url: SplitResult) -> int | None:
     return url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
