@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 import requests
-from conftest import Bench
+from simulator_bench import Bench
 
 
 @pytest.fixture

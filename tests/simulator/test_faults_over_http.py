@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from conftest import Bench
+from simulator_bench import Bench
 
 
 def raw_reply(bench: Bench, timeout_s: float = 5.0) -> tuple[bytes, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import Bench
+from simulator_bench import Bench
 
 from runner.simulator import LaunchError, ScenarioError, launch, read_ledger
 

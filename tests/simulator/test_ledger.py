@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from conftest import Bench
+from simulator_bench import Bench
 
 from runner.simulator import LedgerError, cost_usd, launch, read_ledger
 from runner.simulator.ledger import Ledger

@@ -2,7 +2,7 @@ import threading
 import time
 
 import requests
-from conftest import Bench
+from simulator_bench import Bench
 
 PERIOD_S = 0.3
 

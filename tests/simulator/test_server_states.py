@@ -1,6 +1,6 @@
 import pytest
 import requests
-from conftest import Bench
+from simulator_bench import Bench
 
 
 @pytest.mark.parametrize(
