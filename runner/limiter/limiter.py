@@ -183,7 +183,7 @@ class Limiter:
         for `settle`: until then the request counts as under way.
         """
         ended = self._ended(permit)
-        said = settling.Said(meters=read_meters(headers))
+        said = settling.ServerSaid(meters=read_meters(headers))
 
         def settle(key: KeyState, run: RunState, now_ns: int) -> None:
             settling.answered(

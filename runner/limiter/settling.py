@@ -53,20 +53,20 @@ _NEVER_COUNTS = _REFUSED_FOR_SPEED | {FailureKind.NOT_SENT, FailureKind.DENIED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class ServerSaid:
     """What the reply said of speed, read before any lock is taken."""
 
     meters: Meters
     retry_after_s: float | None = None
 
 
-def said_with(failure: Failure, headers: Mapping[str, str]) -> Said:
+def said_with(failure: Failure, headers: Mapping[str, str]) -> ServerSaid:
     """What a failure said of speed: in its headers, or in its words."""
     asked_s = failure.retry_after_s
     if asked_s is None:
         asked_s = said_wait_s(failure.message)
     message = failure.message if failure.kind is FailureKind.THROTTLED else ""
-    return Said(meters=read_meters(headers, message), retry_after_s=asked_s)
+    return ServerSaid(meters=read_meters(headers, message), retry_after_s=asked_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ def answered(
     run: RunState,
     ended: Ended,
     *,
-    said: Said,
+    said: ServerSaid,
     usage: Usage | None,
     cost_usd: Decimal | None,
     now_ns: int,
@@ -112,7 +112,7 @@ def failed(
     ended: Ended,
     *,
     failure: Failure,
-    said: Said,
+    said: ServerSaid,
     committed_usd: Decimal,
     now_ns: int,
 ) -> bool:
@@ -252,7 +252,7 @@ def _uncounted_tokens(key: KeyState, permit: Permit, used_tokens: int) -> int:
 
 
 def _slow_everybody(
-    key: KeyState, ended: Ended, kind: FailureKind, said: Said, now_ns: int
+    key: KeyState, ended: Ended, kind: FailureKind, said: ServerSaid, now_ns: int
 ) -> None:
     """Pause the whole fleet, and go on slower where pausing is not enough.
 

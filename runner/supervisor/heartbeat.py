@@ -79,7 +79,8 @@ def read_status(run_folder: Path) -> RunStatus:
         raise _older(run_folder, beat, totals)
     unresolved = _unresolved(run_folder, beat, totals) if is_alive else totals.open
     state = RunState.NEW if is_new else _state(beat, is_alive=is_alive)
-    rate = beat.get("rate", {}) if is_alive else {}
+    told = beat if is_alive else {}
+    rate = told.get("rate", {})
     return RunStatus(
         run=manifest.run,
         state=state,
@@ -88,16 +89,16 @@ def read_status(run_folder: Path) -> RunStatus:
         totals=totals,
         unresolved=unresolved,
         in_flight=totals.open - unresolved,
-        in_flight_target=beat.get("in_flight_target") if is_alive else None,
+        in_flight_target=told.get("in_flight_target"),
         requests_per_minute=rate.get("requests_per_minute"),
         tokens_per_minute=rate.get("tokens_per_minute"),
-        pace=Pace(**beat["pace"]) if is_alive and beat else Pace(),
-        eta_s=beat.get("eta_s") if is_alive else None,
+        pace=Pace(**told.get("pace", {})),
+        eta_s=told.get("eta_s"),
         started_unix_s=beat.get("started_unix_s"),
         heartbeat_unix_s=beat.get("heartbeat_unix_s"),
         simulated=manifest.config.service.simulated,
         is_half_judged=manifest.is_half_judged,
-        slowest=_slowest(beat) if is_alive else (),
+        slowest=_slowest(told),
         anew=anew,
     )
 
