@@ -67,7 +67,7 @@ class Client:
         self._redactor = Redactor(api_key)
         self._flights = Flights()
         self._has_answers = has_answers
-        self._lanes = _lanes(url)
+        self._lanes = _lanes(url, settings.connections)
         self._timeout = _timeout(settings.timeout_s)
         self._sdk = openai.OpenAI(
             api_key=api_key,
@@ -251,10 +251,11 @@ def _checked_url(base_url: str) -> httpx2.URL:
     return url
 
 
-def _lanes(url: httpx2.URL) -> LaneTransport:
+def _lanes(url: httpx2.URL, most: int) -> LaneTransport:
     proxy = proxy_for(str(url))
     try:
-        return LaneTransport(url, _tls(url), httpx2.Proxy(proxy) if proxy else None)
+        through = httpx2.Proxy(proxy) if proxy else None
+        return LaneTransport(url, _tls(url), through, most)
     except ImportError as error:
         raise UsageError(
             "the proxy in the environment is a SOCKS proxy",

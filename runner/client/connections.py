@@ -2,9 +2,9 @@
 
 httpcore's pool scans all its connections and requests under one lock at every
 call; with hundreds of threads that scan costs more than the call. Here the one that
-rested last is taken: with few calls under way few connections are used, and these
-stay warm. Straight to the server goes over a wire of our own; through a proxy, over
-the SDK's HTTP layer.
+rested last is taken, once it has rested: with few calls under way few connections
+are used, and these stay warm. Straight to the server goes over a wire of our own;
+through a proxy, over the SDK's HTTP layer.
 
 Floor: doors and rules. Knows flights, unpacking and the wire.
 """
@@ -22,6 +22,10 @@ from runner.client.flights import Flight, HeldBack
 from runner.client.unpacking import unpacked
 from runner.client.wire import KEEPALIVE_S, Origin, Wire
 
+REST_S = 0.05
+"""What a server says beyond its answer, a second one in the worst case, comes at once
+or not at all. Read with the next call it would be taken for that call's answer, and
+each answer after it for that of the call before."""
 MOST_BODY_BYTES = 256 * 1024 * 1024
 """No answer is near this; the store refuses more."""
 
@@ -77,8 +81,13 @@ class LaneTransport(httpx2.BaseTransport):
     """Sends each call over a connection that nobody else uses meanwhile."""
 
     def __init__(
-        self, url: httpx2.URL, tls: ssl.SSLContext, proxy: httpx2.Proxy | None
+        self,
+        url: httpx2.URL,
+        tls: ssl.SSLContext,
+        proxy: httpx2.Proxy | None,
+        most: int,
     ) -> None:
+        """Where `most` connections are open none waits for one to have rested."""
         is_secure = url.scheme == "https"
         self._origin = Origin(
             host=url.raw_host.decode("ascii").strip("[]"),
@@ -88,21 +97,21 @@ class LaneTransport(httpx2.BaseTransport):
         self._tls = tls
         self._proxy = proxy
         self._local = threading.local()
-        # Its ends are taken and given one by one: no lock is needed.
-        self._idle: collections.deque[_Lane] = collections.deque()
+        self._most = most
         self._lock = threading.Lock()
         self._lanes: set[_Lane] = set()
+        self._resting: collections.deque[_Lane] = collections.deque()
+        self._rested: collections.deque[_Lane] = collections.deque()
+        """Long enough. In both, the one that came back last stands last."""
         # A proxy that cannot be used is found now, not at the first call.
-        self._idle.append(self._new())
+        self._rested.append(self._new())
 
     def board(
         self, started_s: float, limit_s: float, may_go: Callable[[], bool]
     ) -> Flight:
-        """Begin a call of this thread, on the connection that rested last."""
-        try:
-            lane = self._idle.pop()
-        except IndexError:
-            lane = self._new()
+        """Begin a call of this thread."""
+        with self._lock:
+            lane = self._taken()
         self._local.lane = lane
         lane.flight = Flight(started_s, limit_s, lane.socket, may_go)
         return lane.flight
@@ -111,11 +120,15 @@ class LaneTransport(httpx2.BaseTransport):
         """End this thread's call, which has landed; its connection is anybody's."""
         lane: _Lane = self._local.lane
         self._local.lane = lane.flight = None
-        if lane.way.is_kept:
-            lane.rested_s = time.monotonic()
-            self._idle.append(lane)
-        else:
-            self._drop(lane)
+        is_kept = lane.way.is_kept
+        with self._lock:
+            if is_kept:
+                lane.rested_s = time.monotonic()
+                self._resting.append(lane)
+            else:
+                self._lanes.discard(lane)
+        if not is_kept:
+            lane.way.close()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send the request of the flight this thread has boarded."""
@@ -135,13 +148,15 @@ class LaneTransport(httpx2.BaseTransport):
 
     def close_rested(self) -> None:
         """Let go of connections that nobody has needed for as long as one is kept."""
-        while self._idle:
-            # The one that has rested longest: they are taken from the other end.
-            lane = self._idle.popleft()
-            if time.monotonic() - lane.rested_s < KEEPALIVE_S:
-                self._idle.appendleft(lane)
-                return
-            self._drop(lane)
+        over = []
+        with self._lock:
+            self._ripen()
+            until_s = time.monotonic() - KEEPALIVE_S
+            while self._rested and self._rested[0].rested_s <= until_s:
+                over.append(self._rested.popleft())
+            self._lanes.difference_update(over)
+        for lane in over:
+            lane.way.close()
 
     def close(self) -> None:
         """Close all connections; calls under way have been cut, or will fail."""
@@ -150,16 +165,27 @@ class LaneTransport(httpx2.BaseTransport):
         for lane in lanes:
             lane.way.close()
 
+    def _taken(self) -> _Lane:
+        """The one that rested last, of those that rested long enough; else a new one.
+
+        Where there may be no more, the one that has rested longest.
+        """
+        self._ripen()
+        if self._rested:
+            return self._rested.pop()
+        if self._resting and len(self._lanes) >= self._most:
+            return self._resting.popleft()
+        return self._new()
+
+    def _ripen(self) -> None:
+        until_s = time.monotonic() - REST_S
+        while self._resting and self._resting[0].rested_s <= until_s:
+            self._rested.append(self._resting.popleft())
+
     def _new(self) -> _Lane:
         lane = _Lane(self._way())
-        with self._lock:
-            self._lanes.add(lane)
+        self._lanes.add(lane)
         return lane
-
-    def _drop(self, lane: _Lane) -> None:
-        with self._lock:
-            self._lanes.discard(lane)
-        lane.way.close()
 
     def _way(self) -> "Wire | _ThroughProxy":
         if self._proxy is None:

@@ -17,5 +17,7 @@ class ClientSettings:
     """None: OPENAI_PROJECT_ID, when it is set, as the SDK reads it."""
     timeout_s: float
     """Deadline of one call, connection and body included."""
+    connections: int
+    """At most, a descriptor for each; more only where more calls are under way."""
     run: str
     """Whose client it is, for messages."""

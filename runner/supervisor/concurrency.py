@@ -21,7 +21,8 @@ _FULL = 0.75
 """Of what its workers may have under way a run needs another one from here on: that
 takes a second to start."""
 _DESCRIPTORS_BESIDE_CONNECTIONS = 64
-"""Shard, limiter, pipes, logs, name lookups, imports: about 40 at most in a worker."""
+"""Shard, limiter, pipes, logs, name lookups, imports: about 40 at most in a worker;
+and its connections at rest."""
 _DESCRIPTORS_PER_WORKER_HERE = 4
 _BYTES_A_CALL = 1 << 20
 """Of memory, thread, connection, item and answers on their way to the disk."""

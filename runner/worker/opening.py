@@ -26,6 +26,9 @@ from runner.task import Patience, Task, identity_digest, load_task
 from runner.worker.tools import Tools
 from runner.worker.wants import ceilings_of, place_of
 
+_AT_REST = 16
+"""Connections beside one for each thread, so that each may rest between two calls."""
+
 
 def open_items(settings: WorkerSettings, opened: contextlib.ExitStack) -> ItemReader:
     """The items of the run."""
@@ -111,6 +114,7 @@ def _client_settings(settings: WorkerSettings) -> ClientSettings:
         organization=service.organization,
         project=service.project,
         timeout_s=settings.config.pacing.timeout_s,
+        connections=settings.threads + _AT_REST,
         run=settings.run_id,
     )
 

@@ -40,12 +40,14 @@ def connect(
         key: str = KEY,
         has_answers: Callable[[], bool] = lambda: False,
         timeout_s: float = 60.0,
+        connections: int = 1,
     ) -> Client:
         settings = ClientSettings(
             base_url=url,
             organization=None,
             project=None,
             timeout_s=timeout_s,
+            connections=connections,
             run="night",
         )
         clients.append(Client(settings, key, clock, has_answers))

@@ -213,6 +213,7 @@ def test_connections_that_are_not_needed_any_more_are_let_go(
     assert server.connections == 8
 
     with monkeypatch.context() as later:
+        later.setattr(connections, "REST_S", 0.0)
         later.setattr(connections, "KEEPALIVE_S", 0.0)
         client.enforce_deadlines()
     assert client.call(chat(), "night-10-1").failure is None
@@ -512,6 +513,7 @@ def test_a_header_never_becomes_two(serve: Serve) -> None:
         organization="org\r\nX-Other: 1",
         project=None,
         timeout_s=5.0,
+        connections=1,
         run="night",
     )
     client = Client(settings, KEY, FakeClock(), lambda: True)
@@ -564,6 +566,38 @@ def test_what_a_server_says_beyond_its_answer_belongs_to_no_other_question(
         reply = client.call(chat(), "night-1-1")
         assert (reply.status, reply.body) == (204, b"")
     assert (len(server.requests), server.connections) == (2, 2)
+
+
+def test_a_connection_rests_before_it_carries_another_question(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second answer that is still on its way would be read as the one to that."""
+    monkeypatch.setattr(connections, "REST_S", 60.0)
+
+    def script(line: Line) -> None:
+        late = b""
+        while line.request() is not None:
+            # On its way since before this question came.
+            line.send(late + http(200, b'{"n": 1}'))
+            late = http(200, b'{"n": 2}')
+
+    server = serve(script)
+    client = connect(server.url, connections=64)
+    bodies = [client.call(chat(), f"night-{n}-1").body for n in range(3)]
+    assert bodies == [b'{"n": 1}'] * 3
+    assert server.connections == 3
+
+
+def test_connections_that_rest_are_never_too_many(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes a descriptor: the one that has rested longest is used then."""
+    monkeypatch.setattr(connections, "REST_S", 60.0)
+    server = serve(always(http()))
+    client = connect(server.url, connections=3)
+    for number in range(8):
+        assert client.call(chat(), f"night-{number}-1").failure is None
+    assert (len(server.requests), server.connections) == (8, 3)
 
 
 def test_any_byte_in_a_header_leaves_the_answer_as_it_is(

@@ -76,6 +76,7 @@ def to_the_client(
             organization=None,
             project=None,
             timeout_s=deadline_s,
+            connections=_THREADS,
             run="fuzz",
         ),
         KEY,
