@@ -192,14 +192,19 @@ def _ready(
     on_progress: Progress | None,
 ) -> Manifest:
     """The manifest to work by; HalfJudged, RunChanged or others if there is none."""
-    if not wishes.accept_changes:
+    if not (wishes.accept_changes or _is_moved(wishes)):
         manifest.refuse_half_judged()
     manifest.remove_unnamed(run_folder)
     manifest = _with_consent(run_folder, manifest, wishes)
     manifest = _updated(run_folder, manifest, wishes, on_progress)
-    # Only now: a rejudgement cannot end while a line differs that nobody has back.
+    # Only now: a rejudgement cannot end while a line differs that nobody has back, or
+    # while nobody knows where the items are.
     manifest.refuse_half_judged()
     return manifest
+
+
+def _is_moved(wishes: Wishes) -> bool:
+    return wishes.changes is not None and wishes.changes.items_path is not None
 
 
 def _with_consent(run_folder: Path, manifest: Manifest, wishes: Wishes) -> Manifest:

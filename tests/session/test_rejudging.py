@@ -140,6 +140,20 @@ def test_rejudge_without_a_rule_finishes_what_was_interrupted(half: Stage) -> No
     assert half.asked == [2]
 
 
+def test_a_rejudgement_is_finished_over_items_that_were_moved_meanwhile(
+    half: Stage,
+) -> None:
+    """Where they are by now is noted all the same; nobody is asked anything."""
+    elsewhere = half.items_path.rename(half.folder / "moved.jsonl")
+    with pytest.raises(RunChanged, match="resume --items F"):
+        half.run.rejudge()
+    with pytest.raises(HalfJudged):
+        half.session(changes=Changes(items_path=elsewhere), retry_invalid=True)
+    assert half.run.rejudge().judged == 3
+    assert half.run.export().invalid == 1
+    assert len(half.engines) == 1
+
+
 def test_a_copy_of_half_a_rejudgement_knows_that_it_is_one(
     half: Stage, tmp_path: Path
 ) -> None:
