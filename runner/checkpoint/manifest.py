@@ -332,7 +332,7 @@ def _read(run_folder: Path) -> JsonObject:
         stored = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise RunNotFound(f"there is no run in {run_folder}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(run_folder, error) from error
     if not isinstance(stored, dict):
         raise _damaged(run_folder, "not an object")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from runner.clock import SystemClock
-from runner.errors import RunnerError
+from runner.errors import RunnerError, StateError
 from runner.exit_codes import ALL_VALID, STATE
 from runner.run_status import RunStatus
 from runner.session.naming import find_run, run_folders
@@ -35,6 +35,10 @@ def eye_on_all(state_dir: Path) -> Iterator[tuple[str, RunStatus | RunnerError]]
             yield folder.name, read_status(folder)
         except RunnerError as error:
             yield folder.name, error
+        except OSError as error:
+            # Most likely another account's: it is in nobody's way.
+            why = f"{error.filename or folder}: {error.strerror or error}"
+            yield folder.name, StateError(why)
 
 
 def all_json(state_dir: Path) -> int:

@@ -145,8 +145,10 @@ def _read(run_folder: Path) -> JsonObject:
         beat: JsonObject = json.loads(path.read_bytes() or b"{}")
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
+    if not isinstance(beat, dict):
+        raise _damaged(path, "not an object")
     # Never synced: after power loss it may be empty, and then it is no sign of life.
     if beat and not is_unaltered(beat):
         raise _damaged(path, "its checksum is wrong")

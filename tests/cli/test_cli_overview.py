@@ -64,6 +64,30 @@ def test_a_damaged_run_is_named_among_the_others(
     assert "new" in sound
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_run_with_a_file_that_cannot_be_read_is_named_among_the_others(
+    state_dir: Path, capfd: pytest.CaptureFixture[str], form: list[str]
+) -> None:
+    """One that root has gone on with, above all."""
+    (state_dir / "letters" / "heartbeat.json").mkdir()
+    assert all_of(state_dir, *form) == 5
+    lines = capfd.readouterr().out.splitlines()
+    [closed] = [line for line in lines if "letters" in line]
+    [sound] = [line for line in lines if "reviews" in line]
+    assert "heartbeat.json: Is a directory" in closed
+    assert "new" in sound
+
+
+@pytest.mark.parametrize("stored", ["[1]", "[]", "7", "[" * 100_000])
+@pytest.mark.parametrize("name", ["heartbeat.json", "manifest.json"])
+def test_json_that_is_no_object_is_damage(
+    state_dir: Path, capfd: pytest.CaptureFixture[str], name: str, stored: str
+) -> None:
+    (state_dir / "letters" / name).write_text(stored)
+    assert all_of(state_dir) == 5
+    assert name in capfd.readouterr().out
+
+
 @pytest.mark.parametrize("more", [["reviews"], ["--watch"]])
 def test_all_runs_are_looked_at_once(
     state_dir: Path, capfd: pytest.CaptureFixture[str], more: list[str]
