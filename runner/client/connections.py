@@ -15,6 +15,8 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import httpx2
 
@@ -28,6 +30,10 @@ or not at all. Read with the next call it would be taken for that call's answer,
 each answer after it for that of the call before."""
 MOST_BODY_BYTES = 256 * 1024 * 1024
 """No answer is near this; the store refuses more."""
+
+
+_NOTHING_READ = SimpleNamespace(trailing_data=(b"", False))
+"""As h11.Connection tells it."""
 
 
 class _Lane:
@@ -44,9 +50,6 @@ class _Lane:
 class _ThroughProxy:
     """A connection that the SDK's HTTP layer makes: tunnels, SOCKS, logins."""
 
-    is_kept = True
-    """It makes another one where its own is gone."""
-
     def __init__(self, tls: ssl.SSLContext, proxy: httpx2.Proxy) -> None:
         one = httpx2.Limits(
             max_connections=1,
@@ -57,6 +60,15 @@ class _ThroughProxy:
             verify=tls, limits=one, proxy=proxy, retries=0
         )
         self._has_held_back = False
+        self._parser: Any = _NOTHING_READ
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether nothing was read beyond the answer; one that is gone is made anew.
+
+        What was is in the parser, and would be the answer to the next question.
+        """
+        return self._parser is not None and not self._parser.trailing_data[0]
 
     def handle_request(
         self, request: httpx2.Request, flight: Flight
@@ -67,14 +79,29 @@ class _ThroughProxy:
         flight.look_before_going()
         flight.looks_again, self._has_held_back = not self._has_held_back, False
         request.extensions = {**request.extensions, "trace": flight.observe}
+        # Whatever fails takes the connection with it.
+        self._parser = _NOTHING_READ
         try:
-            return self._transport.handle_request(request)
+            response = self._transport.handle_request(request)
         except HeldBack:
             self._has_held_back = True
             raise
+        self._parser = _parser_of(response)
+        return response
 
     def close(self) -> None:
         self._transport.close()
+
+
+def _parser_of(response: httpx2.Response) -> Any:
+    """The h11.Connection that reads it; None: not found, and so not kept.
+
+    Of what was read and belongs to no answer the layers above it tell nobody.
+    """
+    found: Any = response.stream
+    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
+        found = getattr(found, name, None)
+    return found
 
 
 class LaneTransport(httpx2.BaseTransport):

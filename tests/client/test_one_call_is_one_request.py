@@ -600,6 +600,33 @@ def test_connections_that_rest_are_never_too_many(
     assert (len(server.requests), server.connections) == (8, 3)
 
 
+def through(proxy: Server, connect: Connect, patch: pytest.MonkeyPatch) -> Client:
+    patch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+    return connect("http://api.example/v1")
+
+
+def test_a_connection_through_a_proxy_is_kept(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = serve(always(http()))
+    client = through(proxy, connect, monkeypatch)
+    for number in range(3):
+        assert client.call(chat(), f"night-{number}-1").failure is None
+    assert (len(proxy.requests), proxy.connections) == (3, 1)
+
+
+@pytest.mark.parametrize("more", [http(200, b'{"n": 2}'), b"HTTP/1.1 200 O", b"\r\n"])
+def test_what_comes_through_a_proxy_beyond_an_answer_belongs_to_no_other_question(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch, more: bytes
+) -> None:
+    """Read with the answer already, no look at the socket shows it."""
+    proxy = serve(always(http(200, b'{"n": 1}') + more))
+    client = through(proxy, connect, monkeypatch)
+    replies = [client.call(chat(), f"night-{number}-1") for number in range(3)]
+    assert [r.body for r in replies] == [b'{"n": 1}'] * 3
+    assert (len(proxy.requests), proxy.connections) == (3, 3)
+
+
 def test_any_byte_in_a_header_leaves_the_answer_as_it_is(
     serve: Serve, connect: Connect
 ) -> None:
