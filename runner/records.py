@@ -289,6 +289,11 @@ class Totals:
         return self.begun - self.not_sent
 
     @property
+    def failures(self) -> int:
+        """Requests that ended without an answer: 429, 5xx, timeout, refused."""
+        return self.sent - self.answered - self.open - self.lost
+
+    @property
     def cost_usd(self) -> Decimal | None:
         """Recorded cost; None when answers came but none of them has a price."""
         if self.answered and self.unpriced >= self.answered:

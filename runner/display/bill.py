@@ -8,10 +8,12 @@ from runner.wording import UNKNOWN, count, usd
 
 
 def requests_words(totals: Totals) -> str:
-    """Sent, answered, invalid, retried."""
+    """Sent, answered, invalid, failures where there are any, retried."""
+    failures = f", {count(totals.failures, 'failure')}" if totals.failures else ""
     return (
         f"{count(totals.sent)} sent, {count(totals.answered)} answered"
-        f" ({count(totals.invalid_answers)} invalid), {count(totals.retried)} retried"
+        f" ({count(totals.invalid_answers)} invalid){failures},"
+        f" {count(totals.retried)} retried"
     )
 
 

@@ -31,7 +31,7 @@ def test_a_running_run_says_how_far_how_fast_how_much_and_how_long() -> None:
         "articles",
         "running",
         "4,812 of 10,000 (48 %): 4,790 valid, 14 invalid, 8 failed, 5,188 pending",
-        "5,012 sent, 4,900 answered (20 invalid), 90 retried",
+        "5,012 sent, 4,900 answered (20 invalid), 80 failures, 90 retried",
         "1,234,567 in (12,345 cached), 234,567 out (5,000 reasoning)",
         "$1.2346, at most $1.2546",
         "812 requests/min of 1,000, 120,400 tokens/min of 200,000",
