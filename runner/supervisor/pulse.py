@@ -12,6 +12,8 @@ from runner.records import Totals
 
 WINDOW_S = 60.0
 _LEAST_S = 2.0
+_LEAST_FINISHED = 10
+"""So many have to be finished, or a whole window be over, before that is a pace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,27 @@ class Pulse:
 
         `wait_s`: so long nobody sends, as far as is known.
         """
-        per_minute = self._per_minute("finished")
         if pending == 0:
             return 0.0
-        return wait_s + pending / per_minute * 60 if per_minute else None
+        seconds_each = self._seconds_each()
+        return None if seconds_each is None else wait_s + pending * seconds_each
+
+    def _seconds_each(self) -> float | None:
+        """What an item takes at this pace; None while there is none to go by.
+
+        Until the first one is finished nothing is slow: its answer is on the way.
+        """
+        last = self._samples[-1]
+        first = self._samples[0]
+        for sample in self._samples:
+            if sample.finished:
+                break
+            first = sample
+        elapsed_s, finished = last.at_s - first.at_s, last.finished - first.finished
+        is_pace = finished >= _LEAST_FINISHED or elapsed_s >= WINDOW_S
+        if not finished or not is_pace or elapsed_s < _LEAST_S:
+            return None
+        return elapsed_s / finished
 
     def _per_minute(self, what: str) -> float | None:
         first, last = self._samples[0], self._samples[-1]

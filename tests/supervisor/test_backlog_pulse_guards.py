@@ -91,6 +91,36 @@ def test_the_time_left_counts_only_this_session() -> None:
     assert pulse.tokens_per_minute == 1_200
 
 
+def test_a_first_answer_promises_nothing_yet() -> None:
+    """One in twelve seconds would be nine hours for what is over in two minutes."""
+    pulse = Pulse(0.0, Totals())
+    pulse.beat(12.0, Totals(begun=11, valid=1), 1)
+
+    assert pulse.eta_s(2_999) is None
+
+
+def test_waiting_for_the_first_answer_is_not_part_of_the_pace() -> None:
+    """Its answers take ten seconds each, and come by the dozen then."""
+    pulse = Pulse(0.0, Totals())
+    pulse.beat(10.0, Totals(begun=40), 0)
+    pulse.beat(14.0, Totals(begun=80, valid=40), 40)
+
+    assert pulse.eta_s(100) == pytest.approx(10)
+
+
+def test_a_slow_run_has_a_time_left_after_a_minute() -> None:
+    """Fewer than ten items, but a whole minute of them."""
+    pulse = Pulse(0.0, Totals())
+    lefts = []
+    for second in range(1, 101):
+        finished = second // 10
+        pulse.beat(float(second), Totals(begun=20, valid=finished), finished)
+        lefts.append(pulse.eta_s(10))
+
+    assert lefts[29] is None
+    assert lefts[99] == pytest.approx(100, rel=0.2)
+
+
 def test_what_is_asked_anew_has_a_time_left_too() -> None:
     """Its new outcomes replace others, so the totals of outcomes stand still."""
     before = Totals(invalid=100, begun=100)
