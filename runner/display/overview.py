@@ -3,7 +3,7 @@
 Floor: faces. Knows facts and painting.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TextIO
 
 from rich.table import Table
@@ -22,23 +22,27 @@ _HEADINGS = "run", "state", "done", "cost", "last sign of life"
 def print_overview(
     seen: Iterable[tuple[str, RunStatus | RunnerError]], stream: TextIO
 ) -> None:
-    """A table; of a run that cannot be read, why."""
-    rows = [_row(name, each) for name, each in seen]
-    if not rows:
-        return
+    """A table; below it, of each run that cannot be read, why."""
     table = Table.grid(padding=(0, 2))
-    for row in (_HEADINGS, *rows):
-        table.add_row(*(Text(cell) for cell in row))
-    print_on(stream, table)
+    table.add_row(*map(Text, _HEADINGS))
+    unreadable = []
+    for name, each in seen:
+        if isinstance(each, RunnerError):
+            # Not a cell: paths in a column of a few characters are not to be read.
+            why = f"{printable(name)}  unreadable: {printable(each)}"
+            unreadable.append(Text(why, overflow="fold"))
+        else:
+            table.add_row(*map(Text, _row(name, each)))
+    tables = [table] if table.row_count > 1 else []
+    if tables or unreadable:
+        print_on(stream, *tables, *unreadable)
 
 
-def _row(name: str, seen: RunStatus | RunnerError) -> Sequence[str]:
-    if isinstance(seen, RunnerError):
-        return printable(name), "unreadable", printable(seen)
+def _row(name: str, status: RunStatus) -> tuple[str, ...]:
     return (
         printable(name),
-        str(seen.state),
-        f"{count(seen.items - seen.left)} of {count(seen.items)}",
-        status_cost_words(seen),
-        moment(seen.heartbeat_unix_s) if seen.heartbeat_unix_s else "",
+        str(status.state),
+        f"{count(status.items - status.left)} of {count(status.items)}",
+        status_cost_words(status),
+        moment(status.heartbeat_unix_s) if status.heartbeat_unix_s else "",
     )

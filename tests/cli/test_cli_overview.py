@@ -1,5 +1,6 @@
 """`runner status --all`: every run of a state folder, a line each."""
 
+import io
 import json
 from pathlib import Path
 
@@ -8,6 +9,14 @@ import pytest
 from runner.api import Run
 from runner.cli import main
 from runner.config import RunConfig, TaskSpec, default_output
+
+
+class Terminal(io.StringIO):
+    """Somebody looks."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
 
 
 @pytest.fixture
@@ -62,6 +71,19 @@ def test_a_damaged_run_is_named_among_the_others(
     [sound] = [line for line in lines if "reviews" in line]
     assert "manifest.json has no version" in damaged
     assert "new" in sound
+
+
+def test_why_a_run_cannot_be_read_is_said_in_full_on_a_narrow_terminal(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (state_dir / "letters" / "manifest.json").write_text("{}")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    assert all_of(state_dir) == 5
+    said = terminal.getvalue().replace("\n", "")
+    assert f"{state_dir}/letters/manifest.json" in said
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
