@@ -134,20 +134,26 @@ class _Notes:
     def announce(self, new: dict[str, JsonObject]) -> None:
         """The files are about to become these."""
         self._new = new
-        self._note(
-            {
-                path: {**each, "before": self._before.get(path)}
-                for path, each in new.items()
-            }
-        )
+        with contextlib.suppress(OSError):  # told once, where they have
+            self._note(
+                {
+                    path: {**each, "before": self._before.get(path)}
+                    for path, each in new.items()
+                }
+            )
 
     def confirm(self) -> None:
         """They have."""
-        self._note(self._new)
-
-    def _note(self, entries: dict[str, JsonObject]) -> None:
         try:
-            write_json(self._path, {**self._written, **entries})
+            self._note(self._new)
         except OSError as error:
             # The files may be on another disk because this one is full.
-            _log.warning("not noted in %s which files are ours: %s", self._path, error)
+            _log.warning(
+                "%s cannot be written (%s): the next export takes these files for"
+                " somebody else's, and needs --overwrite",
+                self._path,
+                error.strerror,
+            )
+
+    def _note(self, entries: dict[str, JsonObject]) -> None:
+        write_json(self._path, {**self._written, **entries})

@@ -1,6 +1,8 @@
 """Killed among the renames of an export, a run knows its own files again."""
 
+import errno
 import json
+import logging
 import os
 import signal
 from pathlib import Path
@@ -89,3 +91,27 @@ def test_an_export_makes_five_renames(stage: Stage) -> None:
     """Each of them is tried above."""
     answered_further(stage)
     assert not export_killed_at(stage, RENAMES)
+
+
+def test_a_note_that_cannot_be_written_is_said_once_with_what_follows(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a disk that is only read, with --out on another one."""
+    answered_further(stage)
+    for path in targets(stage):
+        path.unlink()
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("runner.session.exporting.write_json", refuse)
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "runner"):
+        stage.run.export()
+
+    assert all(path.exists() for path in targets(stage))
+    note = (
+        f"{stage.run.folder / EXPORTS} cannot be written (Read-only file system): the"
+        " next export takes these files for somebody else's, and needs --overwrite"
+    )
+    assert [note] == [record.getMessage() for record in caplog.records]
