@@ -68,7 +68,8 @@ def scan(  # noqa: PLR0913 - three rules of the user's, and four who listen
             is read. "skip": they are left out.
         check: Called with each item in order; what it raises is not touched.
             Not called any more once something is known to be wrong.
-        on_progress: Called with bytes read and bytes in all, once a MiB.
+        on_progress: Called with bytes read and bytes in all: before the first line,
+            since `check` may take long, then with each percent, at least once a MiB.
         known: The run's previous index: an item with the same id and bytes
             keeps its number.
         on_rejected: Called with each bad line in order.
@@ -83,6 +84,7 @@ def scan(  # noqa: PLR0913 - three rules of the user's, and four who listen
         source = HashedSource(file, path)
         scanning = _Scanning(path, rules, builder, check, on_rejected)
         progress = _Progress(on_progress, source.size)
+        progress.tell(0)
         for number, offset, length, raw in lines_of(source, path):
             scanning.take(number, offset, length, raw)
             if offset >= progress.due:
@@ -98,17 +100,18 @@ class _Rules:
 
 
 class _Progress:
-    __slots__ = ("_tell", "_total", "due")
+    __slots__ = ("_step", "_tell", "_total", "due")
 
     def __init__(self, tell: Callable[[int, int], None] | None, total: int) -> None:
         self._tell = tell
         self._total = total
-        self.due: float = BLOCK_BYTES if tell else float("inf")
+        self._step = min(BLOCK_BYTES, total // 100)
+        self.due = float("inf")
 
     def tell(self, done: int) -> None:
         if self._tell:
             self._tell(done, self._total)
-            self.due = done + BLOCK_BYTES
+            self.due = done + self._step
 
 
 class _Scanning:
