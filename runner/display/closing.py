@@ -25,6 +25,8 @@ def closing_text(
     """
     status, stop = finish.status, finish.stop
     why = printable(stop.message if stop else status.stopped_because or "no reason")
+    if stop is not None and stop.kind is StopKind.BUDGET:
+        resume_command += " --max-cost USD"  # without it, it would stop as before
     is_as_asked = stop is not None and stop.kind is StopKind.LIMIT
     lines = [
         f"paused: {why}" if is_as_asked else stopped_words(why),

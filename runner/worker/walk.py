@@ -50,7 +50,7 @@ from runner.worker.wants import want_for
 _STOPS = {
     RefusalKind.BUDGET: (
         StopKind.BUDGET,
-        "`runner resume` with a higher --max-cost goes on",
+        "allow more at the resume, with a higher --max-cost",
     ),
     RefusalKind.GIVEN_UP: (
         StopKind.OUTAGE,

@@ -275,6 +275,14 @@ def test_a_limit_that_was_asked_for_is_a_pause() -> None:
     assert block.startswith("paused: --limit 10 reached\n")
 
 
+def test_after_the_dollar_cap_the_command_that_goes_on_raises_it() -> None:
+    """Typed as it was, the next session would stop where this one did."""
+    block = _closing(Stop(kind=StopKind.BUDGET, message="$1 of $1 are spent"))
+    assert "  go on    runner resume articles --max-cost USD\n" in block
+    limit = Stop(kind=StopKind.LIMIT, message="--limit 10 reached")
+    assert "--max-cost" not in _closing(limit)
+
+
 class _Terminal(io.StringIO):
     """Somebody looks."""
 
