@@ -87,7 +87,8 @@ def open_known_items(path: Path) -> io.FileIO:
             raise
         raise RunChanged(
             f"{path_text(path)}: no such file, and the run needs its items",
-            "put it back as it was, or say where it is by now: runner resume --items F",
+            "put it back as it was, or say where it is by now, and where answers go:"
+            " runner resume RUN --items F --out F",
         ) from error
 
 

@@ -62,7 +62,8 @@ def test_an_items_file_that_is_gone_is_said_to_be_needed(
         command(stage)
     assert (
         f"{stage.items_path}: no such file, and the run needs its items:"
-        " put it back as it was, or say where it is by now: runner resume --items F"
+        " put it back as it was, or say where it is by now, and where answers go:"
+        " runner resume RUN --items F --out F"
     ) == str(raised.value)
 
 
