@@ -81,7 +81,7 @@ def shortened(text: str, most: int) -> str:
     words = cut.rpartition(" ")[0]
     if text[len(cut)] != " " and len(words) > len(cut) // 2:
         cut = words
-    cut = cut.rstrip(" ,;:(")
+    cut = cut.rstrip(" ,;:(").removesuffix(", e.g.")
     return f"{cut}...{')' * _open_brackets(cut)}"
 
 

@@ -171,7 +171,7 @@ def stop(*, run: RunAtWork = None, given: StopOptions) -> int:
 
 
 def verify(*, run: RunName = None, given: VerifyOptions) -> int:
-    """Read everything of a run and say whether it is sound: exit 0, or 5."""
+    """Read everything of a run: is it sound? Exit 0, or 5."""
     from runner.cli import checking  # noqa: PLC0415
 
     return checking.verify(run, given.place.state_dir, as_json=given.form.as_json)

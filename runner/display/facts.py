@@ -24,6 +24,8 @@ from runner.wording import (
 _WHY_COLUMNS = 60
 _SLOW_S = 10.0
 """Younger calls are nobody's concern."""
+_NOW_S = 0.5
+"""Rounded it would be 0 s."""
 _STALE_S = 10.0
 """The heartbeat is written every second; so much later something is wrong."""
 
@@ -77,7 +79,9 @@ def state_fact(status: RunStatus) -> Fact:
         case RunState.STOPPED:
             return Fact("state", stopped_words(why), "careful")
         case RunState.DEAD:
-            words = "dead: its process is gone; what was recorded is safe"
+            words = (
+                "dead: its process is gone; what was recorded is safe, a resume goes on"
+            )
             return Fact("state", words, "bad")
 
 
@@ -134,7 +138,10 @@ def waiting_words(pace: Pace) -> str | None:
         return None
     words = printable(pace.waiting_for)
     if pace.next_try_s is not None:
-        words += f", next try in {duration(pace.next_try_s)}"
+        is_now = pace.next_try_s < _NOW_S
+        words += (
+            ", next try now" if is_now else f", next try in {duration(pace.next_try_s)}"
+        )
     return words
 
 

@@ -11,7 +11,10 @@ from typing import Any
 
 _JSON_NAMES = {list: "a list", str: "a string", bool: "true or false"}
 _BOM = b"\xef\xbb\xbf"
-_ONE_PER_LINE = "one object a line is needed; jq -c . (or jq -c '.[]') writes it so"
+_ONE_PER_LINE = (
+    "one object a line is needed: jq -c . OLD > NEW writes it so (jq -c '.[]' OLD > NEW"
+    " where all of them stand in one list)"
+)
 
 
 class BadLine(ValueError):

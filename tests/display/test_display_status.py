@@ -42,6 +42,12 @@ def test_a_running_run_says_how_far_how_fast_how_much_and_how_long() -> None:
         assert words in shown
 
 
+def test_a_pause_that_is_nearly_over_is_not_said_to_last_0_s() -> None:
+    pace = Pace(waiting_for="the server asked for a pause (429)", next_try_s=0.2)
+    facts = _facts(a_status(pace=pace))
+    assert "the server asked for a pause (429), next try now" == facts["waiting"]
+
+
 def test_a_line_of_a_log_says_what_is_unknown() -> None:
     totals = replace(TOTALS, answers_usd=Decimal(0), answered=3, unpriced=3)
     status = a_status(totals=totals)
@@ -64,7 +70,9 @@ def test_what_is_to_be_asked_anew_is_not_done_yet() -> None:
 
 def test_a_dead_run_says_what_may_have_been_billed_and_that_the_rest_is_safe() -> None:
     facts = _facts(a_dead_status())
-    assert "dead: its process is gone; what was recorded is safe" == facts["state"]
+    assert (
+        "dead: its process is gone; what was recorded is safe, a resume goes on"
+    ) == facts["state"]
     assert (
         "32 requests may have been billed without an answer; a resume asks them again"
         " (at most $0.0201)"

@@ -108,6 +108,7 @@ def test_a_rate_stands_beside_its_limit(
         ("one (two (three four)", 20, "one (two (three...))"),
         ("one (two, (three) four)", 20, "one (two...)"),
         ("x" * 30, 20, "x" * 17 + "..."),
+        ("20 in a row, e.g.: averylongword", 24, "20 in a row..."),
     ],
 )
 def test_a_text_is_cut_between_words_and_its_brackets_are_closed(
