@@ -291,10 +291,15 @@ def of_break(error: BaseException, flight: Flight) -> Failure:
         kind = _NOT_SENT
     return Failure(
         kind=kind,
-        message=f"{row.says}: {str(cause) or type(cause).__name__}",
+        message=f"{row.says}: {_words(cause)}",
         status=flight.status,
         possibly_billed=_may_be_billed(kind, flight),
     )
+
+
+def _words(cause: BaseException) -> str:
+    """What the system says, without its number."""
+    return re.sub(r"\[Errno -?\d+\] ", "", str(cause)) or type(cause).__name__
 
 
 def cut_by_us(flight: Flight) -> Failure:

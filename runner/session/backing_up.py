@@ -9,6 +9,7 @@ Floor: the run.
 
 import contextlib
 import os
+import shlex
 import shutil
 import sqlite3
 import tempfile
@@ -38,6 +39,11 @@ def back_up(
     """
     if os.path.lexists(target):
         raise OutputError(f"{target} exists", "name a folder that does not")
+    if not target.parent.is_dir():
+        raise OutputError(
+            f"the folder of {target} does not exist",
+            f"create it (mkdir -p {shlex.quote(str(target.parent))}), or name another",
+        )
     try:
         temp = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:

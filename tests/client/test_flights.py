@@ -111,3 +111,10 @@ def test_an_unheard_of_failure_after_the_send_may_have_cost() -> None:
     failure = of_break(MemoryError(), flight)
     assert (failure.kind, failure.possibly_billed) == (FailureKind.CUT, True)
     assert failure.message == "the call failed: MemoryError"
+
+
+def test_a_refused_connection_is_said_in_words_without_the_systems_number() -> None:
+    flight = Flight(0.0, 60.0, None)
+    refused = httpx2.ConnectError("[Errno 111] Connection refused")
+    failure = of_break(refused, flight)
+    assert failure.message == "could not connect: Connection refused"

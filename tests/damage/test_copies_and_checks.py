@@ -167,6 +167,8 @@ def test_a_backup_replaces_nothing_and_leaves_nothing_half_done(home: Path) -> N
     (home / "there").mkdir()
     with pytest.raises(OutputError, match="exists"):
         Run(run.folder).backup(home / "there")
+    with pytest.raises(OutputError, match=r"create it \(mkdir -p .*nowhere\)"):
+        Run(run.folder).backup(home / "nowhere" / "copy")
     change(run.folder / "shard-02", "DELETE FROM Cache WHERE key = 'o/0000000003'")
     with pytest.raises(StateDamaged, match="not sound"):
         Run(run.folder).backup(home / "copy")
