@@ -36,6 +36,13 @@ def usd(amount: Decimal | None, *, is_bound: bool = False) -> str:
     return f"${whole}{point}{cents[:2]}{cents[2:].rstrip('0')}"
 
 
+def bound(amount: Decimal | None) -> str:
+    """`at most $0.0201`, of requests that may have been billed."""
+    if amount is None:
+        return "at a price without a bound: no limit of output tokens, or no price"
+    return f"at most {usd(amount, is_bound=True)}"
+
+
 def duration(seconds: float | None) -> str:
     """`45 s`, `2 min 5 s`, `12 min`, `1 h 5 min`, `2 d 3 h`."""
     if seconds is None:

@@ -11,7 +11,7 @@ from runner.config import Pacing, RunConfig, TaskSpec
 from runner.printable import printable, printable_lines
 from runner.records import JsonObject
 from runner.run_status import RunStatus
-from runner.wording import count, duration, shortened, usd
+from runner.wording import bound, count, duration, shortened, usd
 
 _MOST_IDS = 3
 _MOST_OF_RULES = 200
@@ -108,7 +108,7 @@ def unresolved_words(unresolved: Unresolved) -> str:
     more = ", ..." if unresolved.count > len(ids) else ""
     return (
         f"{count(unresolved.count, 'request')} may have been billed without an answer"
-        f" (at most {usd(unresolved.worst_usd, is_bound=True)};"
+        f" ({bound(unresolved.worst_usd)};"
         f" items {', '.join(ids)}{more}): they are asked again"
     )
 

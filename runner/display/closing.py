@@ -9,7 +9,7 @@ from runner.api_records import Finish
 from runner.display.facts import items_words, left_words, stopped_words
 from runner.printable import printable
 from runner.run_status import RunStatus, StopKind
-from runner.wording import count, usd
+from runner.wording import bound, count
 
 
 def closing_text(
@@ -51,7 +51,7 @@ def _answers_words(status: RunStatus) -> str:
     totals = status.totals
     words = [
         f"; {count(number, 'request')} {which} may have been billed"
-        f" (at most {usd(worst, is_bound=True)}){what_follows}"
+        f" ({bound(worst)}){what_follows}"
         for number, which, worst, what_follows in (
             (
                 status.unresolved,

@@ -11,13 +11,13 @@ from runner.display.bill import cost_words, requests_words, tokens_words
 from runner.printable import printable
 from runner.run_status import Pace, RunState, RunStatus, SlowItem
 from runner.wording import (
+    bound,
     count,
     duration,
     moment,
     percent,
     rate,
     shortened,
-    usd,
 )
 
 """States in which a process works on the run."""
@@ -200,14 +200,14 @@ def _unresolved(status: RunStatus) -> Iterator[Fact]:
         )
         if not status.in_flight:
             worst_usd = totals.open_at_most_usd
-            words += f" (at most {usd(worst_usd, is_bound=True)})"
+            words += f" ({bound(worst_usd)})"
         yield Fact("unresolved", words, "careful")
     if totals.lost:
         worst_usd = totals.lost_at_most_usd
         yield Fact(
             "lost",
             f"{count(totals.lost, 'unresolved request')} asked again"
-            f" (at most {usd(worst_usd, is_bound=True)})",
+            f" ({bound(worst_usd)})",
             "careful",
         )
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.wording import count, duration, percent, rate, shortened, usd
+from runner.wording import bound, count, duration, percent, rate, shortened, usd
 
 
 @pytest.mark.parametrize(
@@ -116,3 +116,9 @@ def test_a_text_is_cut_between_words_and_its_brackets_are_closed(
 ) -> None:
     assert expected == shortened(text, most)
     assert len(shortened(text, most)) <= most
+
+
+def test_a_highest_price_that_nobody_knows_says_why() -> None:
+    """`at most unknown` tells nobody which option would have bounded it."""
+    assert "at most $0.0201" == bound(Decimal("0.02001"))
+    assert "no limit of output tokens" in bound(None)
