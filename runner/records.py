@@ -338,6 +338,17 @@ class Totals:
         """Whether any answer said how many tokens it took, or there is none."""
         return not self.answered or self.uncounted < self.answered
 
+    def requests_to_json(self) -> JsonObject:
+        """Counts of requests, as `status` and the summary have them."""
+        return {
+            "sent": self.sent,
+            "answered": self.answered,
+            "invalid": self.invalid_answers,
+            "failures": self.failures,
+            "retried": self.retried,
+            "lost": self.lost,
+        }
+
     def tokens_to_json(self) -> JsonObject:
         """As `status --json` and the summary tell them; null where nobody said."""
         numbers = {

@@ -147,12 +147,8 @@ class RunStatus:
                 "to_be_asked_anew": self.anew,
             },
             "requests": {
-                "sent": totals.sent,
-                "answered": totals.answered,
-                "invalid": totals.invalid_answers,
-                "retried": totals.retried,
+                **totals.requests_to_json(),
                 "unresolved": self.unresolved,
-                "lost": totals.lost,
             },
             "tokens": totals.tokens_to_json(),
             "cost_usd": None if cost is None else str(cost),

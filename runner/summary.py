@@ -79,13 +79,7 @@ class SessionSummary:
             "threads": self.threads,
             "rpm": self.rpm,
             "tpm": self.tpm,
-            "requests": {
-                "sent": totals.sent,
-                "answered": totals.answered,
-                "invalid": totals.invalid_answers,
-                "retried": totals.retried,
-                "lost": totals.lost,
-            },
+            "requests": totals.requests_to_json(),
             "tokens": totals.tokens_to_json(),
             "cost_usd": _money(totals.cost_usd),
             "requests_per_minute": self.requests_per_minute,
@@ -213,13 +207,9 @@ class Summary:
     def _requests(self) -> JsonObject:
         totals = self.totals
         return {
-            "sent": totals.sent,
-            "answered": totals.answered,
-            "invalid": totals.invalid_answers,
-            "retried": totals.retried,
+            **totals.requests_to_json(),
             "not_sent": totals.not_sent,
             "unresolved": self.unresolved,
-            "lost": totals.lost,
             "possibly_billed": totals.possibly_billed,
         }
 
