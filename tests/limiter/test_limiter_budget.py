@@ -17,7 +17,7 @@ from runner.limiter.keystate import KeyState
 from runner.limiter.pair import CellPair
 from runner.limiter.permits import Refusal
 from runner.limiter.runstate import RunState
-from runner.limiter.settling import Ended, Said, answered, given_back
+from runner.limiter.settling import Ended, ServerSaid, answered, given_back
 from runner.limiter.window import SECOND_NS
 from runner.records import FailureKind
 
@@ -61,7 +61,7 @@ def test_spent_and_promised_never_exceed_the_cap(
             permit = flying.pop(0)
             ended = Ended(permit=permit, slot=1, draw=0.5)
             cost_usd = (permit.want.worst_usd or Decimal(0)) * share
-            said = Said(meters=Meters())
+            said = ServerSaid(meters=Meters())
             if is_sent:
                 answered(
                     key,

@@ -145,7 +145,7 @@ def test_a_rejudgement_is_finished_over_items_that_were_moved_meanwhile(
 ) -> None:
     """Where they are by now is noted all the same; nobody is asked anything."""
     elsewhere = half.items_path.rename(half.folder / "moved.jsonl")
-    with pytest.raises(RunChanged, match="resume --items F"):
+    with pytest.raises(RunChanged, match="runner resume RUN --items F --out F"):
         half.run.rejudge()
     with pytest.raises(HalfJudged):
         half.session(changes=Changes(items_path=elsewhere), retry_invalid=True)
