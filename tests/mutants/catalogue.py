@@ -766,4 +766,32 @@ MUTANTS = (
         "    key.cause.answered(permit.granted_ns, now_ns)\n",
         "limiter/test_limiter_cause.py",
     ),
+    _one(
+        "paused as if all were refused where some are answered",
+        "limiter/throttle.py",
+        "        if epoch >= self.epoch - 1:\n",
+        "        if epoch >= self.epoch:\n",
+        "limiter/test_limiter_refusals.py",
+    ),
+    _one(
+        "a connection taken the moment its answer was read",
+        "client/connections.py",
+        "REST_S = 0.05\n",
+        "REST_S = 0.0\n",
+        "client/test_one_call_is_one_request.py",
+    ),
+    _one(
+        "a connection that is in use is given to the next call",
+        "client/connections.py",
+        "            return self._rested.pop()\n",
+        "            return self._rested[-1]\n",
+        "client",
+    ),
+    _one(
+        "what moved is asked anew",
+        "session/changes.py",
+        '        items_path=_place(told, "items_path", config.items_path),\n',
+        "",
+        "session/test_the_items_file_is_another_now.py",
+    ),
 )
