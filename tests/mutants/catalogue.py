@@ -776,8 +776,8 @@ MUTANTS = (
     _one(
         "a connection taken the moment its answer was read",
         "client/connections.py",
-        "REST_S = 0.05\n",
-        "REST_S = 0.0\n",
+        "        until_s = time.monotonic() - REST_S\n",
+        "        until_s = time.monotonic()\n",
         "client/test_one_call_is_one_request.py",
     ),
     _one(
