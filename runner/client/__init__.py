@@ -2,7 +2,7 @@
 
     calling      one send through the SDK      session     what the SDK is given for it
     settings     to whom                       flights     how far a call has come
-    connections  one for each call
+    connections  one for each call             proxied     the way by a proxy
     wire         bytes out and in              unpacking   a packed answer
     replies      what has come back            failures    why there is no answer
     error_shapes what an error body says       headers     which are kept

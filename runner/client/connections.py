@@ -6,7 +6,7 @@ rested last is taken, once it has rested: with few calls under way few connectio
 are used, and these stay warm. Straight to the server goes over a wire of our own;
 through a proxy, over the SDK's HTTP layer.
 
-Floor: doors and rules. Knows flights, unpacking and the wire.
+Floor: doors and rules. Knows flights, unpacking, the wire and the way by a proxy.
 """
 
 import collections
@@ -15,12 +15,11 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
-from typing import Any
 
 import httpx2
 
-from runner.client.flights import Flight, HeldBack
+from runner.client.flights import Flight
+from runner.client.proxied import ThroughProxy
 from runner.client.unpacking import unpacked
 from runner.client.wire import KEEPALIVE_S, Origin, Wire
 
@@ -32,76 +31,15 @@ MOST_BODY_BYTES = 256 * 1024 * 1024
 """No answer is near this; the store refuses more."""
 
 
-_NOTHING_READ = SimpleNamespace(trailing_data=(b"", False))
-"""As h11.Connection tells it."""
-
-
 class _Lane:
     """One connection and the call it is on."""
 
-    def __init__(self, way: "Wire | _ThroughProxy") -> None:
+    def __init__(self, way: "Wire | ThroughProxy") -> None:
         self.way = way
         self.socket: socket.socket | None = None
         self.flight: Flight | None = None
         self.rested_s = 0.0
         """Since when nobody uses it (monotonic)."""
-
-
-class _ThroughProxy:
-    """A connection that the SDK's HTTP layer makes: tunnels, SOCKS, logins."""
-
-    def __init__(self, tls: ssl.SSLContext, proxy: httpx2.Proxy) -> None:
-        one = httpx2.Limits(
-            max_connections=1,
-            max_keepalive_connections=1,
-            keepalive_expiry=KEEPALIVE_S,
-        )
-        self._transport = httpx2.HTTPTransport(
-            verify=tls, limits=one, proxy=proxy, retries=0
-        )
-        self._has_held_back = False
-        self._parser: Any = _NOTHING_READ
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether nothing was read beyond the answer; one that is gone is made anew.
-
-        What was is in the parser, and would be the answer to the next question.
-        """
-        return self._parser is not None and not self._parser.trailing_data[0]
-
-    def handle_request(
-        self, request: httpx2.Request, flight: Flight
-    ) -> httpx2.Response:
-        # Before it connects, which may take seconds, and once more when the request's
-        # own headers go. That costs the connection; so not twice in a row, or a proxy
-        # that takes longer to connect than a permit lasts would carry nothing.
-        flight.look_before_going()
-        flight.looks_again, self._has_held_back = not self._has_held_back, False
-        request.extensions = {**request.extensions, "trace": flight.observe}
-        # Whatever fails takes the connection with it.
-        self._parser = _NOTHING_READ
-        try:
-            response = self._transport.handle_request(request)
-        except HeldBack:
-            self._has_held_back = True
-            raise
-        self._parser = _parser_of(response)
-        return response
-
-    def close(self) -> None:
-        self._transport.close()
-
-
-def _parser_of(response: httpx2.Response) -> Any:
-    """The h11.Connection that reads it; None: not found, and so not kept.
-
-    Of what was read and belongs to no answer the layers above it tell nobody.
-    """
-    found: Any = response.stream
-    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
-        found = getattr(found, name, None)
-    return found
 
 
 class LaneTransport(httpx2.BaseTransport):
@@ -214,10 +152,10 @@ class LaneTransport(httpx2.BaseTransport):
         self._lanes.add(lane)
         return lane
 
-    def _way(self) -> "Wire | _ThroughProxy":
+    def _way(self) -> "Wire | ThroughProxy":
         if self._proxy is None:
             return Wire(self._origin)
-        return _ThroughProxy(self._tls, self._proxy)
+        return ThroughProxy(self._tls, self._proxy)
 
 
 class _Recorded(httpx2.SyncByteStream):
