@@ -16,8 +16,8 @@ _SHORT_KEY = 8
 _REDACTED = "[redacted]"
 
 _KEY_SHAPES = re.compile(
-    r"""bearer[\s:]\s*[^\s'"<>]+          # an Authorization header read back
-    | \b(?:sk|rk|gsk|xai)-[\w*.-]{6,} # keys as OpenAI, Groq, xAI ... form them
+    r"""bearer[\s:]\s*[^\s'"<>]+        # an Authorization header read back
+    | \b(?:sk|rk|gsk|xai)-[\w*.-]{6,}  # keys as OpenAI, Groq, xAI ... form them
     """,
     re.IGNORECASE | re.VERBOSE,
 )

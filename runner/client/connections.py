@@ -38,7 +38,7 @@ class _Lane:
         self.way = way
         self.socket: socket.socket | None = None
         self.flight: Flight | None = None
-        self.rested_s = 0.0
+        self.rested_s = time.monotonic()
         """Since when nobody uses it (monotonic)."""
 
 

@@ -33,6 +33,8 @@ def main() -> int:
     chosen = [
         m for m in MUTANTS if not asked.names or any(n in m.name for n in asked.names)
     ]
+    # With whatever it has started: a suite in a session of its own would go on.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     by_nights = missed = 0
     for number, mutant in enumerate(chosen, 1):
         begun_s = time.monotonic()
