@@ -52,13 +52,14 @@ def salvage(name: str | None, state_dir: Path) -> int:
     is_any = made.lost or made.held_back or made.may_be_more
     which = "; lost.jsonl says which" if is_any else ""
     held = f"{count(made.held_back, 'item')} may have had an answer"
+    sound = "" if is_any else f"\n  {printable(run.name)} has lost nothing and can go on"
     display.tell(
         f"run {printable(made.run)}: {count(made.records, 'record')} saved,"
         f" {least}{made.lost:,} lost; {held}{which}; nothing was sent,"
         f" {printable(run.name)} is as it was\n"
         f"  write the files  {command_line('export', made.run, state_dir)}"
         f"   (to {printable(made.processed_path)} and beside it)\n"
-        f"  go on            {command_line('resume', made.run, state_dir)}"
+        f"  go on            {command_line('resume', made.run, state_dir)}{sound}"
     )
     return ALL_VALID
 

@@ -242,28 +242,28 @@ class _Salvage:
     def _held_back(self, reader: RunReader) -> dict[int, int]:
         """Items without an outcome that may have had one, or an answer."""
         done = set(reader.numbers_done())
-        rows = map(self._index.row_of_number, reader.numbers_attempted())
-        last = max((row for row in rows if row is not None), default=-1)
-        if self._losses.unknown is None:
-            last = len(self._index)
-        elif self._losses.unknown:
-            last += self._losses.unknown + _MARGIN_ROWS
-        else:
-            last = -1
+        last_row = self._last_suspect_row(reader)
         held: dict[int, int] = {}
         for row in range(len(self._index)):
             number = self._index.number(row)
-            is_suspect = row <= last or number in self._losses.numbers
+            is_suspect = row <= last_row or number in self._losses.numbers
             if number in done or not (is_suspect or self._losses.is_reply_lost):
                 continue
             history = history_of([a for a, _ in reader.attempts(number)])
-            if not is_suspect and not (
-                self._losses.is_reply_lost and history.unresolved
-            ):
-                continue
-            if history.unjudged is None:
+            is_held = is_suspect or bool(history.unresolved)
+            if is_held and history.unjudged is None:
                 held[number] = history.next_attempt - 1
         return held
+
+    def _last_suspect_row(self, reader: RunReader) -> int:
+        """Up to where a lost record may belong, if nobody knows whose it was; or -1."""
+        if self._losses.unknown is None:
+            return len(self._index)
+        if not self._losses.unknown:
+            return -1
+        rows = map(self._index.row_of_number, reader.numbers_attempted())
+        last = max((row for row in rows if row is not None), default=-1)
+        return last + self._losses.unknown + _MARGIN_ROWS
 
     def _asking_anew(self, manifest: Manifest) -> None:
         """What a retry had still to ask, where that is readable."""
