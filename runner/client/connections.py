@@ -104,8 +104,6 @@ class LaneTransport(httpx2.BaseTransport):
             response = lane.way.handle_request(request, flight)
         finally:
             lane.socket = flight.socket
-        # A load balancer's cookie would be sent along by every other thread.
-        response.headers.pop("set-cookie", None)
         flight.status = response.status_code
         flight.headers = response.headers.multi_items()
         response.stream = _Recorded(unpacked(response), flight)

@@ -14,6 +14,8 @@ import httpx2
 
 from runner.client.connections import LaneTransport
 
+_NEVER_GIVEN = ("params", "cookies", "data", "files", "json")
+
 
 class OneSend(httpx2.Client):
     """An httpx2.Client whose `send` is one request over its call's lane."""
@@ -26,20 +28,29 @@ class OneSend(httpx2.Client):
 
     def build_request(self, method: str, url: Any, **given: Any) -> httpx2.Request:
         """The request; only what the SDK gives is in it, and that it is kept open."""
-        if not isinstance(url, str) or any(
-            given.get(name) for name in ("params", "cookies", "data", "files", "json")
-        ):
+        content = given.get("content")
+        is_plain = isinstance(url, str) and isinstance(content, bytes)
+        if not is_plain or any(given.get(name) for name in _NEVER_GIVEN):
             return super().build_request(method, url, **given)
         parsed = self._urls.get(url)
         if parsed is None:
             parsed = self._urls[url] = httpx2.URL(url)
-        return httpx2.Request(
+        own = [
+            ("Host", parsed.netloc),
+            *given["headers"],
+            ("Connection", "keep-alive"),
+            ("Content-Length", str(len(content))),
+        ]
+        request = httpx2.Request(
             method,
             parsed,
-            content=given.get("content"),
-            headers=[*given["headers"], ("Connection", "keep-alive")],
+            # A stream gets no headers by itself, and they would be merged again.
+            stream=httpx2.ByteStream(content),
+            headers=own,
             extensions={"timeout": given["timeout"].as_dict()},
         )
+        request.read()
+        return request
 
     def send(self, request: httpx2.Request, **_: Any) -> httpx2.Response:
         """Send it, once, and read all of the reply."""

@@ -5,7 +5,7 @@ Writes the request in one piece and reads the reply with the standard library's
 of CPU a call instead of 0.5). One call uses it at a time. What breaks is
 raised in the words of httpx2, which the SDK and our table of failures know.
 
-Floor: doors and rules. Knows flights.
+Floor: doors and rules. Knows flights and what comes in.
 """
 
 import contextlib
@@ -16,21 +16,16 @@ import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import httpx2
 
 from runner.client.flights import Flight, Phase
+from runner.client.incoming import Headers, Incoming
 
 KEEPALIVE_S = 30.0
 """Shorter than servers' own: a request sent into a connection that is just being
 closed is lost, possibly billed."""
 _PIECE_BYTES = 1 << 16
-_INTERIM = frozenset(range(100, 200)) - {101}
-"""The answer is still to come (RFC 9110, 15.2): 102 from a server at work, 103 from a
-CDN. After 101 it would speak another protocol."""
-
-_MOST_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +59,12 @@ class Wire:
             connected.settimeout(limits["write"])
             error = _send(connected, _head(request), request.content, flight)
             connected.settimeout(limits["read"])
-            incoming = _Incoming(connected)
-            reply = _reply(incoming, error)
+            incoming = Incoming(connected)
+            reply, headers = _reply(incoming, error)
         except BaseException:
             self.close()
             raise
         body = _Body(reply, incoming, self)
-        headers = [
-            # As they came: a server may send any byte, and http.client reads Latin-1.
-            (name.encode("latin-1"), value.encode("latin-1"))
-            for name, value in reply.getheaders()
-        ]
         return httpx2.Response(reply.status, headers=headers, stream=body)
 
     @property
@@ -123,7 +113,7 @@ class _Body(httpx2.SyncByteStream):
     """A reply's body, in the pieces in which it comes."""
 
     def __init__(
-        self, reply: http.client.HTTPResponse, incoming: "_Incoming", wire: Wire
+        self, reply: http.client.HTTPResponse, incoming: Incoming, wire: Wire
     ) -> None:
         self._reply = reply
         self._incoming = incoming
@@ -203,112 +193,19 @@ def _send(
     return None
 
 
-class _Incoming:
-    """What comes in, as `HTTPResponse` reads it; knows what nobody has read.
-
-    `http.client` takes the end of a connection within a reply's head for the end of
-    the head (its parser is made for e-mail), and throws away what a server sent
-    beyond a reply. Here a line that breaks off is an error, and the rest is told.
-    """
-
-    closed = False
-
-    def __init__(self, connected: socket.socket) -> None:
-        self._connected = connected
-        self._unread = b""
-
-    @property
-    def has_rest(self) -> bool:
-        """Whether the server said more than was read."""
-        return bool(self._unread)
-
-    def makefile(self, _mode: str) -> "_Incoming":
-        """`HTTPResponse` asks the socket for it."""
-        return self
-
-    def readline(self, size: int) -> bytes:
-        """A line, or so many bytes of a longer one."""
-        pieces = [self._unread]
-        had = len(self._unread)
-        end = self._unread.find(b"\n") + 1
-        while not end and had < size:
-            piece = self._connected.recv(_PIECE_BYTES)
-            if not piece:
-                raise http.client.RemoteDisconnected("closed in the middle of a line")
-            pieces.append(piece)
-            end = piece.find(b"\n") + 1
-            end += had if end else 0
-            had += len(piece)
-        return self._take(b"".join(pieces), min(end or size, size))
-
-    def read(self, size: int = -1) -> bytes:
-        """So many bytes, fewer only at the end; all until the end for -1."""
-        pieces = [self._unread]
-        had = len(self._unread)
-        while size < 0 or had < size:
-            piece = self._connected.recv(_PIECE_BYTES)
-            if not piece:
-                break
-            pieces.append(piece)
-            had += len(piece)
-        return self._take(b"".join(pieces), had if size < 0 else size)
-
-    def read1(self, size: int) -> bytes:
-        """What is there, or comes next."""
-        return self._take(self._unread or self._connected.recv(_PIECE_BYTES), size)
-
-    def flush(self) -> None:
-        """Nothing is ever written here."""
-
-    def close(self) -> None:
-        """The connection stays."""
-
-    def _take(self, there: bytes, size: int) -> bytes:
-        self._unread = there[size:]
-        return there[:size]
-
-
-def _reply(incoming: Any, broke: OSError | None) -> http.client.HTTPResponse:
-    """The reply's head, behind all that a server says before it has one."""
-    reply = _begun(incoming, broke)
-    while reply.status in _INTERIM:
-        reply = _begun(incoming, broke)
-    _find_end(reply)
-    return reply
-
-
-def _find_end(reply: http.client.HTTPResponse) -> None:
-    """Where `http.client` takes a body to end with its connection, and it does not.
-
-    Of several codings it knows none, also where the last is chunked (RFC 9112, 6.3);
-    a length said twice is said (RFC 9110, 8.6), and it takes it for none.
-    """
-    if reply.chunked or reply.length == 0:
-        return
-    codings = _listed(reply, "transfer-encoding")
-    lengths = set(_listed(reply, "content-length"))
-    if codings and codings[-1].lower() == "chunked":
-        reply.chunked, reply.chunk_left, reply.length = True, None, None
-    elif reply.length is None and len(lengths) == 1:
-        length = lengths.pop()
-        is_number = length.isdecimal() and len(length) < _MOST_DIGITS
-        reply.length = int(length) if is_number else None
-
-
-def _listed(reply: http.client.HTTPResponse, name: str) -> list[str]:
-    said = ",".join(reply.headers.get_all(name, []))
-    return [word.strip() for word in said.split(",") if word.strip()]
-
-
-def _begun(incoming: Any, broke: OSError | None) -> http.client.HTTPResponse:
-    reply = http.client.HTTPResponse(incoming, method="POST")
+def _reply(
+    incoming: Incoming, broke: OSError | None
+) -> tuple[http.client.HTTPResponse, Headers]:
+    """A reply whose body is still to be read, and its headers as they came."""
+    reply = http.client.HTTPResponse(incoming, method="POST")  # type: ignore[arg-type]
     try:
         with _named(httpx2.ReadTimeout, httpx2.ReadError):
+            headers = incoming.take_head()
             reply.begin()
     except httpx2.TransportError as error:
         reply.close()
         raise error from broke or error.__cause__
-    return reply
+    return reply, headers
 
 
 @contextlib.contextmanager
