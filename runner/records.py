@@ -74,10 +74,9 @@ class Request:
     path: str
     """Below the base URL, e.g. `/chat/completions`."""
     body: JsonObject
-    """Sent verbatim."""
+    content: bytes = field(repr=False)
+    """The body as JSON in UTF-8: sent verbatim."""
     model: str
-    body_bytes: int
-    """UTF-8 bytes of the JSON body: at most one token each."""
     text_characters: int
     """Characters of the prompt's text."""
     output_limit_tokens: int | None
@@ -85,6 +84,11 @@ class Request:
     is_bounded: bool
     """False when parts (images, files, tools run by the server) may cost more
     input tokens than the body has bytes."""
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of the JSON body: at most one token each."""
+        return len(self.content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

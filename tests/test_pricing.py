@@ -64,7 +64,7 @@ def request(
         path=PATHS[Endpoint.CHAT],
         body={"model": model, **body},
         model=model,
-        body_bytes=body_bytes,
+        content=bytes(body_bytes),
         text_characters=body_bytes,
         output_limit_tokens=output,
         is_bounded=is_bounded,

@@ -259,7 +259,7 @@ def settled(
 
 def _is_empty(value: object) -> bool:
     # By identity: 0 is equal to False, and item number 0 is not empty.
-    return value is None or value is False or value in ([], {})
+    return value is None or value is False or (not value and value in ([], {}))
 
 
 def _failure_json(failure: Failure) -> JsonObject:

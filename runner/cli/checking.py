@@ -52,7 +52,9 @@ def salvage(name: str | None, state_dir: Path) -> int:
     is_any = made.lost or made.held_back or made.may_be_more
     which = "; lost.jsonl says which" if is_any else ""
     held = f"{count(made.held_back, 'item')} may have had an answer"
-    sound = "" if is_any else f"\n  {printable(run.name)} has lost nothing and can go on"
+    sound = (
+        "" if is_any else f"\n  {printable(run.name)} has lost nothing and can go on"
+    )
     display.tell(
         f"run {printable(made.run)}: {count(made.records, 'record')} saved,"
         f" {least}{made.lost:,} lost; {held}{which}; nothing was sent,"

@@ -3,9 +3,10 @@
     calling      one send through the SDK      session     what the SDK is given for it
     settings     to whom                       flights     how far a call has come
     connections  one for each call             proxied     the way by a proxy
-    wire         bytes out and in              unpacking   a packed answer
+    wire         bytes out and in              incoming    what comes in, head first
+    unpacking    a packed answer               headers     which are kept
     replies      what has come back            failures    why there is no answer
-    error_shapes what an error body says       headers     which are kept
+    error_shapes what an error body says
 
 Importing this loads the SDK (0.3 s, 50 MB): only workers should.
 

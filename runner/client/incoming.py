@@ -137,7 +137,9 @@ def _framing(headers: Headers) -> bytes:
     Of several codings it knows none, also where the last is chunked (RFC 9112, 6.3);
     a length said twice is said (RFC 9110, 8.6), and it takes it for none.
     """
-    kept = [b"%b: %b" % header for header in headers if header[0].lower() in _CONNECTION]
+    kept = [
+        b"%b: %b" % header for header in headers if header[0].lower() in _CONNECTION
+    ]
     codings = _listed(headers, b"transfer-encoding")
     if codings and codings[-1].lower() == b"chunked":
         kept.append(b"Transfer-Encoding: chunked")

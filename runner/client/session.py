@@ -29,8 +29,8 @@ class OneSend(httpx2.Client):
     def build_request(self, method: str, url: Any, **given: Any) -> httpx2.Request:
         """The request; only what the SDK gives is in it, and that it is kept open."""
         content = given.get("content")
-        is_plain = isinstance(url, str) and isinstance(content, bytes)
-        if not is_plain or any(given.get(name) for name in _NEVER_GIVEN):
+        is_more = any(given.get(name) for name in _NEVER_GIVEN)
+        if is_more or not isinstance(url, str) or not isinstance(content, bytes):
             return super().build_request(method, url, **given)
         parsed = self._urls.get(url)
         if parsed is None:

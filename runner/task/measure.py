@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from runner.errors import TaskError
 from runner.records import Endpoint, JsonObject, Request
-from runner.task.plainjson import NotJson, compact, utf8_bytes
+from runner.task.plainjson import NotJson, compact, utf8
 
 _LIMITS = {
     Endpoint.CHAT: ("max_completion_tokens", "max_tokens"),
@@ -50,13 +50,13 @@ _CHARACTERS_PER_TOKEN = 4
 
 
 def measured(endpoint: Endpoint, path: str, body: JsonObject) -> Request:
-    """The body as a Request, with its sizes.
+    """The body as a Request: as it is sent, with its sizes.
 
     Raises:
         TaskError: when the body cannot be sent as UTF-8 JSON.
     """
     try:
-        body_bytes = utf8_bytes(compact(body))
+        content = utf8(compact(body))
     except NotJson as error:
         raise TaskError(f"the request cannot be sent: {error}") from error
     return Request(
@@ -64,7 +64,7 @@ def measured(endpoint: Endpoint, path: str, body: JsonObject) -> Request:
         path=path,
         body=body,
         model=body.get("model", ""),
-        body_bytes=body_bytes,
+        content=content,
         text_characters=_text_characters(body),
         output_limit_tokens=_output_limit_tokens(endpoint, body),
         is_bounded=_is_bounded(endpoint, path, body),

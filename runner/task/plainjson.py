@@ -46,14 +46,14 @@ def compact(value: Any) -> str:
         raise NotJson(str(error)) from None
 
 
-def utf8_bytes(text: str) -> int:
-    """How many bytes the text takes.
+def utf8(text: str) -> bytes:
+    """The text's bytes.
 
     Raises:
         NotJson: for a lone surrogate, which no UTF-8 text can hold.
     """
     try:
-        return len(text.encode())
+        return text.encode()
     except UnicodeEncodeError as error:
         code = ord(text[error.start])
         raise NotJson(f"\\u{code:04x} is half a character (a lone surrogate)") from None
@@ -85,7 +85,7 @@ def frozen_copy(value: Any) -> Any:
         NotJson: also for a lone surrogate.
     """
     text = compact(value)
-    utf8_bytes(text)
+    utf8(text)
     return json.loads(text)
 
 

@@ -21,7 +21,7 @@ from referencing.exceptions import Unresolvable
 from runner.errors import TaskError
 from runner.records import Answer, Item, JsonObject, Verdict
 from runner.task.patterns import TIMEOUT_S, compiled, found_in
-from runner.task.plainjson import NotJson, compact, one_line, parsed, utf8_bytes
+from runner.task.plainjson import NotJson, compact, one_line, parsed, utf8
 from runner.task.spec import schema_object
 from runner.task.strictness import check_strict, nodes
 
@@ -124,7 +124,7 @@ def _check_reference(node: JsonObject, place: str) -> None:
 def _validator(schema: JsonObject, source: str) -> _Validator:
     draft = validator_for(schema, default=Draft202012Validator)
     try:
-        utf8_bytes(compact(schema))
+        utf8(compact(schema))
         _check_is_schema(draft, schema)
     except NotJson as error:
         raise TaskError(f"{source}: not JSON: {error}") from error

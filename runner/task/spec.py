@@ -14,7 +14,7 @@ from typing import Any
 from runner.config import TaskSpec
 from runner.errors import TaskError
 from runner.records import Endpoint, JsonObject
-from runner.task.plainjson import NotJson, parsed, utf8_bytes
+from runner.task.plainjson import NotJson, parsed, utf8
 
 
 def completed(spec: TaskSpec) -> TaskSpec:
@@ -126,7 +126,7 @@ def _check_question(spec: TaskSpec) -> None:
 
 def _check_text(what: str, text: str | None) -> None:
     try:
-        utf8_bytes(text or "")
+        utf8(text or "")
     except NotJson as error:
         raise TaskError(f"the {what} is not valid text: {error}") from error
 

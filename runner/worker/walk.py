@@ -16,7 +16,6 @@ Floor: the work. Knows the doors and rules, not who runs it.
 
 import dataclasses
 import hashlib
-import json
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -114,8 +113,7 @@ class Walk:
 
     def _prepare(self) -> None:
         request = self._request
-        body = json.dumps(request.body, sort_keys=True, allow_nan=False).encode("ascii")
-        self._digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+        self._digest = hashlib.blake2b(request.content, digest_size=16).hexdigest()
         self._worst_usd = self._tools.prices.worst_case_usd(request)
         self._want = want_for(
             request,
@@ -125,10 +123,9 @@ class Walk:
         )
 
     def _step(self) -> Step:
-        want = dataclasses.replace(
-            self._want,
-            failed_before_s=self._failed_s[0] if self._failed_s else None,
-        )
+        want = self._want
+        if self._failed_s:
+            want = dataclasses.replace(want, failed_before_s=self._failed_s[0])
         with self._tools.meter.waiting():
             permit = self._tools.limiter.reserve(want, self._tools.stop)
         if isinstance(permit, Refusal):

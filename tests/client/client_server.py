@@ -160,6 +160,11 @@ def error(status: int, **inner: Any) -> bytes:
     return http(status, json.dumps({"error": inner}).encode())
 
 
+def as_sent(body: dict[str, Any]) -> bytes:
+    """Return a body's bytes."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def chat(content: Any = "hello", **body: Any) -> Request:
     """Return a request that asks for `content`."""
     body = {
@@ -171,8 +176,8 @@ def chat(content: Any = "hello", **body: Any) -> Request:
         endpoint=Endpoint.CHAT,
         path=PATHS[Endpoint.CHAT],
         body=body,
+        content=as_sent(body),
         model="m",
-        body_bytes=100,
         text_characters=0,
         output_limit_tokens=None,
         is_bounded=True,

@@ -151,6 +151,7 @@ def test_sizes_are_those_of_the_body() -> None:
     made = asking.request_for(ITEM)
 
     wire = json.dumps(made.body, ensure_ascii=False, separators=(",", ":")).encode()
+    assert made.content == wire
     assert made.body_bytes == len(wire)
     assert made.text_characters == len("Größe Boat") + len("kurz")
     assert made.output_limit_tokens == 9
@@ -295,6 +296,7 @@ def test_a_batch_lines_url_says_the_endpoint(
         ({"body": {"model": "m", "stream": True}}, "body: stream is not possible"),
         ({"body": {"model": "m", "n": 4}}, "body: n = 4 is not possible"),
         ({"body": {"model": "m", "x": float("nan")}}, "the request cannot be sent"),
+        ({"body": {"model": "m", "x": "\ud800"}}, "the request cannot be sent"),
     ],
 )
 def test_a_batch_line_that_cannot_be_asked_is_refused_with_its_line(

@@ -92,7 +92,7 @@ class World:
             path="/chat/completions",
             body={"model": "m"},
             model="m",
-            body_bytes=9,
+            content=b'{"model":"m"}',
             text_characters=3,
             output_limit_tokens=10,
             is_bounded=True,
