@@ -61,14 +61,20 @@ def _decoded(body: bytes) -> str:
         return body.decode("utf-8", "replace") if is_text else ""
 
 
-def read_answer(endpoint: Endpoint, body: bytes) -> Answer | None:
+def read_answer(
+    endpoint: Endpoint, body: bytes, parsed: JsonObject | None = None
+) -> Answer | None:
     """Read the body of a 2xx; None when it has not the shape of `endpoint`.
 
     Shapes: OpenAI's API reference, and what compatible servers were seen to send.
     One without the shape that says what it used is an answer with nothing in it.
+
+    Args:
+        endpoint: Where it was asked.
+        body: As received.
+        parsed: What `parse_body` makes of it, where that is known already.
     """
-    parsed = parse_body(body)
-    if parsed is None:
+    if parsed is None and (parsed := parse_body(body)) is None:
         return None
     return _READERS[endpoint](parsed) or _bill(parsed)
 

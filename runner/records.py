@@ -178,6 +178,8 @@ class Reply:
     latency_s: float
     request_id: str | None
     failure: Failure | None
+    parsed: JsonObject | None = field(default=None, repr=False)
+    """The body's JSON object, where it was read already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

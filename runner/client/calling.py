@@ -186,6 +186,7 @@ class Client:
             latency_s=self._clock.monotonic_s() - flight.started_s,
             request_id=kept.get("x-request-id"),
             failure=failure,
+            parsed=None if failure else flight.parsed,
         )
 
 

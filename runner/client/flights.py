@@ -66,6 +66,8 @@ class Flight:
         self.headers: list[tuple[str, str]] = []
         self.chunks: list[bytes] = []
         """What has come of the body: evidence, should the rest never come."""
+        self.parsed: dict[str, Any] | None = None
+        """The JSON object that the whole of it is."""
         self._lock = threading.Lock()
         self._has_landed = False
 

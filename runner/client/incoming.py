@@ -25,6 +25,7 @@ _INTERIM = re.compile(rb"HTTP/\S+\s+1(?!01)\d\d\b")
 """The answer is still to come (RFC 9110, 15.2): 102 from a server at work, 103 from a
 CDN. After 101 it would speak another protocol."""
 _CONNECTION = frozenset({b"connection", b"keep-alive", b"proxy-connection"})
+_CODINGS, _LENGTH = b"transfer-encoding", b"content-length"
 _MOST_DIGITS = 16
 
 
@@ -137,13 +138,18 @@ def _framing(headers: Headers) -> bytes:
     Of several codings it knows none, also where the last is chunked (RFC 9112, 6.3);
     a length said twice is said (RFC 9110, 8.6), and it takes it for none.
     """
-    kept = [
-        b"%b: %b" % header for header in headers if header[0].lower() in _CONNECTION
-    ]
-    codings = _listed(headers, b"transfer-encoding")
+    kept: list[bytes] = []
+    said: dict[bytes, bytes] = {}
+    for name, value in headers:
+        wanted = name.lower()
+        if wanted in _CONNECTION:
+            kept.append(b"%b: %b" % (name, value))
+        elif wanted in (_CODINGS, _LENGTH):
+            said[wanted] = said.get(wanted, b"") + value + b","
+    codings = _words(said.get(_CODINGS, b""))
     if codings and codings[-1].lower() == b"chunked":
         kept.append(b"Transfer-Encoding: chunked")
-    lengths = set(_listed(headers, b"content-length"))
+    lengths = set(_words(said.get(_LENGTH, b"")))
     if len(lengths) == 1:
         length = lengths.pop()
         if length.isdigit() and len(length) < _MOST_DIGITS:
@@ -151,6 +157,5 @@ def _framing(headers: Headers) -> bytes:
     return b"".join(line + b"\r\n" for line in kept)
 
 
-def _listed(headers: Headers, wanted: bytes) -> list[bytes]:
-    said = b",".join(value for name, value in headers if name.lower() == wanted)
+def _words(said: bytes) -> list[bytes]:
     return [word.strip() for word in said.split(b",") if word.strip()]

@@ -18,7 +18,7 @@ def failure_in(status: int, body: bytes, flight: Flight) -> Failure | None:
     if status not in _SUCCESS:
         goes_on = _redirect(flight) if status in _ELSEWHERE else None
         return _refused(status, goes_on or read_error(body), flight)
-    parsed = parse_body(body)
+    flight.parsed = parsed = parse_body(body)
     error = error_in_answer(parsed)
     if error is not None:
         return _refused(status, error, flight)

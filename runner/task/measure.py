@@ -36,6 +36,7 @@ _OUTSIDE = (
     "audio",
 )
 """Body keys that add input the body does not hold, or output that costs more."""
+_PROMPT_KEYS = ("messages", "input", "instructions", "prompt")
 _TEXT_KEYS = (
     "content",
     "text",
@@ -84,7 +85,7 @@ def input_count(body: JsonObject) -> int:
 
 def _text_characters(body: JsonObject) -> int:
     """Characters of the prompt's text; no recursion, whatever the depth."""
-    waiting = [body.get(key) for key in ("messages", "input", "instructions", "prompt")]
+    waiting = [body[key] for key in _PROMPT_KEYS if key in body]
     characters = 0
     while waiting:
         value = waiting.pop()
@@ -93,7 +94,7 @@ def _text_characters(body: JsonObject) -> int:
         elif isinstance(value, list):
             waiting.extend(value)
         elif isinstance(value, dict):
-            waiting.extend(value.get(key) for key in _TEXT_KEYS)
+            waiting.extend(value[key] for key in _TEXT_KEYS if key in value)
         elif _is_number(value):
             characters += _CHARACTERS_PER_TOKEN
     return characters

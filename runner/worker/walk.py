@@ -217,7 +217,7 @@ class Walk:
     def _received(self, attempt: Attempt, permit: Permit, reply: Reply) -> Step:
         if reply.failure:
             return self._failed(attempt, permit, reply, reply.failure)
-        answer, cost_usd, bug = self._read(reply.body)
+        answer, cost_usd, bug = self._read(reply)
         usage = answer.usage if answer else None
         done = settled(
             attempt,
@@ -235,11 +235,11 @@ class Walk:
         return self._judged(answer, done)
 
     def _read(
-        self, body: bytes
+        self, reply: Reply
     ) -> tuple[Answer | None, Decimal | None, Exception | None]:
         """The answer and its price; a bug of ours waits until what came is on disk."""
         try:
-            answer = read_answer(self._request.endpoint, body)
+            answer = read_answer(self._request.endpoint, reply.body, reply.parsed)
             return answer, self._cost_usd(answer), None
         except Exception as error:  # noqa: BLE001 - raised once the answer is kept
             return None, None, error
