@@ -13,6 +13,7 @@ import http.client
 import select
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ KEEPALIVE_S = 30.0
 """Shorter than servers' own: a request sent into a connection that is just being
 closed is lost, possibly billed."""
 _PIECE_BYTES = 1 << 16
+_TIMEVAL = struct.Struct("@ll")
+Limits = dict[str, float]
+"""Seconds to connect, and that a write and a read may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +58,9 @@ class Wire:
         keeps it.
         """
         limits = request.extensions["timeout"]
-        connected = self._connected(flight, limits["connect"])
+        connected = self._connected(flight, limits)
         try:
-            connected.settimeout(limits["write"])
             error = _send(connected, _head(request), request.content, flight)
-            connected.settimeout(limits["read"])
             incoming = Incoming(connected)
             reply, headers = _reply(incoming, error)
         except BaseException:
@@ -82,7 +84,7 @@ class Wire:
         if connected is not None:
             connected.close()
 
-    def _connected(self, flight: Flight, limit_s: float) -> socket.socket:
+    def _connected(self, flight: Flight, limits: Limits) -> socket.socket:
         """Where it goes from here; the last look at whether it may is behind it.
 
         Raises HeldBack; the connection is kept for the next call.
@@ -94,7 +96,7 @@ class Wire:
             if not self._is_over(self._socket):
                 return self._socket
             self.close()
-        self._socket = _connect(self._origin, flight, limit_s)
+        self._socket = _connect(self._origin, flight, limits)
         self.rest()
         # Again, and only now: a connection may take seconds.
         flight.look_before_going()
@@ -144,21 +146,36 @@ class _Body(httpx2.SyncByteStream):
             self._wire.close()
 
 
-def _connect(origin: Origin, flight: Flight, limit_s: float) -> socket.socket:
+def _connect(origin: Origin, flight: Flight, limits: Limits) -> socket.socket:
     with _named(httpx2.ConnectTimeout, httpx2.ConnectError):
-        connected = socket.create_connection((origin.host, origin.port), limit_s)
+        address = (origin.host, origin.port)
+        connected = socket.create_connection(address, limits["connect"])
         try:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _limit(connected, limits)
             flight.hold(connected)
-            if origin.tls is None:
-                return connected
-            # Its time limit is the socket's.
-            secured = origin.tls.wrap_socket(connected, server_hostname=origin.host)
+            if origin.tls is not None:
+                # The handshake's time limit is still that of the connection.
+                tls, host = origin.tls, origin.host
+                connected = tls.wrap_socket(connected, server_hostname=host)
+                flight.hold(connected)
+            connected.settimeout(None)
         except BaseException:
             connected.close()
             raise
-    flight.hold(secured)
-    return secured
+    return connected
+
+
+def _limit(connected: socket.socket, limits: Limits) -> None:
+    """Have the kernel end a wait: Python would ask before each whether it has to.
+
+    Each such question gives the interpreter lock away: with hundreds of threads a
+    change to another one and back.
+    """
+    for option, name in ((socket.SO_SNDTIMEO, "write"), (socket.SO_RCVTIMEO, "read")):
+        whole_s, part_s = divmod(limits[name], 1)
+        wait = _TIMEVAL.pack(int(whole_s), int(part_s * 1_000_000))
+        connected.setsockopt(socket.SOL_SOCKET, option, wait)
 
 
 def _head(request: httpx2.Request) -> bytes:
@@ -215,7 +232,7 @@ def _named(
     """What the standard library raises, in the words of httpx2."""
     try:
         yield
-    except TimeoutError as error:
+    except (TimeoutError, BlockingIOError) as error:
         raise late(str(error)) from error
     except http.client.HTTPException as error:
         words = str(error) or type(error).__name__
