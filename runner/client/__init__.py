@@ -4,9 +4,9 @@
     settings     to whom                       flights     how far a call has come
     connections  one for each call             proxied     the way by a proxy
     wire         bytes out and in              incoming    what comes in, head first
-    unpacking    a packed answer               headers     which are kept
+    peeking      is anything there to read?    unpacking   a packed answer
     replies      what has come back            failures    why there is no answer
-    error_shapes what an error body says
+    error_shapes what an error body says       headers     which are kept
 
 Importing this loads the SDK (0.3 s, 50 MB): only workers should.
 

@@ -5,12 +5,11 @@ Writes the request in one piece and reads the reply with the standard library's
 of CPU a call instead of 0.5). One call uses it at a time. What breaks is
 raised in the words of httpx2, which the SDK and our table of failures know.
 
-Floor: doors and rules. Knows flights and what comes in.
+Floor: doors and rules. Knows flights, what comes in and peeking.
 """
 
 import contextlib
 import http.client
-import select
 import socket
 import ssl
 import struct
@@ -22,6 +21,7 @@ import httpx2
 
 from runner.client.flights import Flight, Phase
 from runner.client.incoming import Headers, Incoming
+from runner.client.peeking import has_news
 
 KEEPALIVE_S = 30.0
 """Shorter than servers' own: a request sent into a connection that is just being
@@ -106,9 +106,7 @@ class Wire:
         """Whether the server has closed it, or soon will, or speaks unasked."""
         if time.monotonic() - self._used_s > KEEPALIVE_S or connected.fileno() < 0:
             return True
-        look = select.poll()  # not select(): descriptors go beyond 1,024
-        look.register(connected, select.POLLIN)
-        return bool(look.poll(0))
+        return has_news(connected.fileno())
 
 
 class _Body(httpx2.SyncByteStream):

@@ -261,8 +261,8 @@ MUTANTS = (
     _one(
         "an answer our reader stumbles over is not kept",
         "worker/walk.py",
-        "        answer, cost_usd, bug = self._read(reply.body)\n",
-        "        answer, cost_usd, bug = self._read(reply.body)\n"
+        "        answer, cost_usd, bug = self._read(reply)\n",
+        "        answer, cost_usd, bug = self._read(reply)\n"
         "        if bug:\n"
         "            raise bug\n",
         *_WALK,
@@ -328,9 +328,9 @@ MUTANTS = (
     _one(
         "looked the last time before the connection is there",
         "client/wire.py",
-        '        connected = self._connected(flight, limits["connect"])\n',
+        "        connected = self._connected(flight, limits)\n",
         "        flight.look_before_going()\n"
-        '        connected = self._connected(flight, limits["connect"])\n',
+        "        connected = self._connected(flight, limits)\n",
         "client",
     ),
     _one(
@@ -718,8 +718,8 @@ MUTANTS = (
     _one(
         "one loop of retries an item",
         "retrying.py",
-        "        return self._loop(self._unless_stopped, step)\n",
-        "        return self._loop.copy()(self._unless_stopped, step)\n",
+        "        ended: Step = self._loop(next, self._steps(first, step))\n",
+        "        ended: Step = self._loop.copy()(next, self._steps(first, step))\n",
         "test_retrying.py",
     ),
     _one(
