@@ -1,32 +1,21 @@
-"""What comes in over a connection, as the standard library's `http.client` reads it.
+"""What comes in over a connection: heads, and for `http.client` the rest.
 
-That library finds the end of a body well and reads headers slowly: with its parser
-for e-mail, a tenth of a millisecond for the twenty that OpenAI sends, of which three
-say where the body ends. So the head is taken apart here, and the library is given
-the status and those three. Its ways with a bad head are mended on the way: a head that
-breaks off is an error, a length said twice is said, and what a server sent beyond a
-reply is told.
+That library throws away what a server sent beyond a reply, and takes a head that
+breaks off for one that ends. Here the first is told, and the second an error.
 
-Floor: doors and rules. Knows nobody.
+Floor: doors and rules. Knows heads.
 """
 
 import http.client
 import re
 import socket
 
-Headers = list[tuple[bytes, bytes]]
-"""Names and values as they came."""
+from runner.client.head import Head
 
 _PIECE_BYTES = 1 << 16
 _MOST_HEAD_BYTES = 1 << 20
 _VERSION = b"HTTP/"
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
-_INTERIM = re.compile(rb"HTTP/\S+\s+1(?!01)\d\d\b")
-"""The answer is still to come (RFC 9110, 15.2): 102 from a server at work, 103 from a
-CDN. After 101 it would speak another protocol."""
-_CONNECTION = frozenset({b"connection", b"keep-alive", b"proxy-connection"})
-_CODINGS, _LENGTH = b"transfer-encoding", b"content-length"
-_MOST_DIGITS = 16
 
 
 class Incoming:
@@ -43,20 +32,14 @@ class Incoming:
         """Whether the server said more than was read."""
         return bool(self._unread)
 
-    def take_head(self) -> Headers:
-        """Return a reply's headers; what says where its body ends is left to read.
-
-        Waits through all that a server says before it has a reply.
+    def take_head(self) -> Head:
+        """Return a reply's head; waits through all that a server says before it.
 
         Raises http.client.HTTPException where it is none, OSError as the socket.
         """
-        while True:
-            status, _, lines = self._head().partition(b"\n")
-            if not _INTERIM.match(status):
-                break
-        headers = _fields(lines)
-        self._unread = status + b"\n" + _framing(headers) + b"\r\n" + self._unread
-        return headers
+        while (head := Head.parse(self._head())).is_interim:
+            pass
+        return head
 
     def makefile(self, _mode: str) -> "Incoming":
         """`HTTPResponse` asks the socket for it."""
@@ -119,43 +102,17 @@ class Incoming:
         return there[:size]
 
 
-def _fields(lines: bytes) -> Headers:
-    """Names and values; a line that begins with a space goes on with the one before."""
-    headers: Headers = []
-    for line in lines.splitlines():
-        name, colon, value = line.partition(b":")
-        if line[:1].isspace() and headers:
-            name, before = headers.pop()
-            headers.append((name, before + b" " + line.strip()))
-        elif colon and name.strip():
-            headers.append((name.strip(), value.strip()))
-    return headers
+def begun(incoming: Incoming) -> tuple[Head, http.client.HTTPResponse]:
+    """A reply's head, and the library's reply as its `begin` would leave it.
 
-
-def _framing(headers: Headers) -> bytes:
-    """What of the headers `http.client` has to know, in a form that it knows.
-
-    Of several codings it knows none, also where the last is chunked (RFC 9112, 6.3);
-    a length said twice is said (RFC 9110, 8.6), and it takes it for none.
+    Raises as `Incoming.take_head`.
     """
-    kept: list[bytes] = []
-    said: dict[bytes, bytes] = {}
-    for name, value in headers:
-        wanted = name.lower()
-        if wanted in _CONNECTION:
-            kept.append(b"%b: %b" % (name, value))
-        elif wanted in (_CODINGS, _LENGTH):
-            said[wanted] = said.get(wanted, b"") + value + b","
-    codings = _words(said.get(_CODINGS, b""))
-    if codings and codings[-1].lower() == b"chunked":
-        kept.append(b"Transfer-Encoding: chunked")
-    lengths = set(_words(said.get(_LENGTH, b"")))
-    if len(lengths) == 1:
-        length = lengths.pop()
-        if length.isdigit() and len(length) < _MOST_DIGITS:
-            kept.append(b"Content-Length: " + length)
-    return b"".join(line + b"\r\n" for line in kept)
-
-
-def _words(said: bytes) -> list[bytes]:
-    return [word.strip() for word in said.split(b",") if word.strip()]
+    head = incoming.take_head()
+    reply = http.client.HTTPResponse(incoming, method="POST")  # type: ignore[arg-type]
+    reply.version = 10 if head.is_old else 11
+    reply.status, reply.length = head.status, head.length
+    reply.chunked = head.is_chunked
+    if head.is_chunked:
+        reply.chunk_left = None
+    reply.will_close = head.closes
+    return head, reply

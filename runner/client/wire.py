@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import httpx2
 
 from runner.client.flights import Flight, Phase
-from runner.client.incoming import Headers, Incoming
+from runner.client.head import Head
+from runner.client.incoming import Incoming, begun
 from runner.client.peeking import has_news
 
 KEEPALIVE_S = 30.0
@@ -62,12 +63,12 @@ class Wire:
         try:
             error = _send(connected, _head(request), request.content, flight)
             incoming = Incoming(connected)
-            reply, headers = _reply(incoming, error)
+            head, reply = _reply(incoming, error)
         except BaseException:
             self.close()
             raise
         body = _Body(reply, incoming, self)
-        return httpx2.Response(reply.status, headers=headers, stream=body)
+        return httpx2.Response(reply.status, headers=head.headers, stream=body)
 
     @property
     def is_kept(self) -> bool:
@@ -210,17 +211,13 @@ def _send(
 
 def _reply(
     incoming: Incoming, broke: OSError | None
-) -> tuple[http.client.HTTPResponse, Headers]:
-    """A reply whose body is still to be read, and its headers as they came."""
-    reply = http.client.HTTPResponse(incoming, method="POST")  # type: ignore[arg-type]
+) -> tuple[Head, http.client.HTTPResponse]:
+    """A reply whose body is still to be read."""
     try:
         with _named(httpx2.ReadTimeout, httpx2.ReadError):
-            headers = incoming.take_head()
-            reply.begin()
+            return begun(incoming)
     except httpx2.TransportError as error:
-        reply.close()
         raise error from broke or error.__cause__
-    return reply, headers
 
 
 @contextlib.contextmanager

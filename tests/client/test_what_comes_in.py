@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.client.incoming import Headers, Incoming
+from runner.client.head import Headers
+from runner.client.incoming import Incoming, begun
 
 BODY = b'{"choices": []}'
 NAMES = st.text(string.ascii_letters + string.digits + "-_.!", min_size=1, max_size=12)
@@ -17,7 +18,14 @@ VALUES = st.text(
     st.characters(min_codepoint=33, max_codepoint=255, exclude_categories=["Cc"]),
     max_size=20,
 ).map(str.strip)
-FRAMING = {"content-length", "transfer-encoding"}
+KEPT = [
+    b"Connection: close",
+    b"Connection: Keep-Alive",
+    b"connection: x, close",
+    b"Keep-Alive: timeout=5",
+    b"Proxy-Connection: keep-alive",
+]
+FRAMING = {"content-length", "transfer-encoding", "connection", "keep-alive"}
 HEADERS = st.lists(
     st.tuples(NAMES.filter(lambda name: name.lower() not in FRAMING), VALUES),
     max_size=8,
@@ -40,14 +48,15 @@ class Pieces:
         return self._content
 
 
+def pieces_of(content: bytes, size: int = 1 << 16) -> Any:
+    """Such a socket."""
+    return Pieces(content, size)
+
+
 def taken(content: bytes, size: int = 1 << 16) -> tuple[Headers, int, bytes]:
     """Headers, status and body, as the wire reads them."""
-    pieces: Any = Pieces(content, size)
-    incoming: Any = Incoming(pieces)
-    reply = http.client.HTTPResponse(incoming, method="POST")
-    headers = incoming.take_head()
-    reply.begin()
-    return headers, reply.status, reply.read()
+    head, found = begun(Incoming(pieces_of(content, size)))
+    return head.headers, found.status, found.read()
 
 
 def reply(*headers: bytes, body: bytes = BODY) -> bytes:
@@ -57,22 +66,37 @@ def reply(*headers: bytes, body: bytes = BODY) -> bytes:
     )
 
 
-@given(headers=HEADERS, size=st.integers(1, 400), is_chunked=st.booleans())
-def test_a_head_is_read_as_the_standard_library_reads_it(
-    headers: list[tuple[str, str]], size: int, *, is_chunked: bool
+@given(
+    headers=HEADERS,
+    kept=st.lists(st.sampled_from(KEPT), max_size=1),
+    version=st.sampled_from([b"1.1", b"1.0"]),
+    status=st.sampled_from([200, 204, 304, 400, 429, 503]),
+    size=st.integers(1, 400),
+    is_chunked=st.booleans(),
+)
+def test_a_reply_is_begun_as_the_standard_library_begins_it(
+    headers: list[tuple[str, str]],
+    kept: list[bytes],
+    version: bytes,
+    status: int,
+    size: int,
+    *,
+    is_chunked: bool,
 ) -> None:
-    lines = [f"{name}: {value}".encode("latin-1") for name, value in headers]
+    lines = [f"{name}: {value}".encode("latin-1") for name, value in headers] + kept
+    length, body = b"Content-Length: %d" % len(BODY), BODY
     if is_chunked:
+        length = b"Transfer-Encoding: chunked"
         body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
-        content = reply(*lines, b"Transfer-Encoding: chunked", body=body)
-    else:
-        content = reply(*lines, b"Content-Length: %d" % len(BODY))
-    pieces: Any = Pieces(content, 1 << 16)
-    theirs = http.client.HTTPResponse(pieces, method="POST")
+    content = reply(*lines, length, body=body)
+    content = content.replace(b"1.1 200", b"%b %d" % (version, status), 1)
+    theirs = http.client.HTTPResponse(pieces_of(content), method="POST")
     theirs.begin()
-    found, status, body = taken(content, size)
-    assert (status, body) == (theirs.status, theirs.read())
-    assert [(n.decode("latin-1"), v.decode("latin-1")) for n, v in found] == [
+    head, ours = begun(Incoming(pieces_of(content, size)))
+    for name in ("status", "version", "length", "chunked", "chunk_left", "will_close"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert ours.read() == theirs.read()
+    assert [(n.decode("latin-1"), v.decode("latin-1")) for n, v in head.headers] == [
         (name, value.strip()) for name, value in theirs.getheaders()
     ]
 
