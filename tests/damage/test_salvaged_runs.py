@@ -75,6 +75,18 @@ def test_the_printed_export_touches_no_file_of_the_damaged_run(
     assert len(contents(home, "finished-salvaged")[0]) > 1_000
 
 
+def test_a_sound_run_hears_that_it_needs_no_salvage(
+    home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(home)
+    told = "finished has lost nothing and can go on"
+    assert main(["salvage", "finished"]) == 0
+    assert told in capfd.readouterr().out
+    lose_records(run)
+    assert main(["salvage", "finished"]) == 0
+    assert told not in capfd.readouterr().out
+
+
 def test_each_salvage_has_files_of_its_own(home: Path) -> None:
     run = broken(home)
     made = [Run(run.folder).salvage() for _ in range(2)]
