@@ -208,7 +208,7 @@ class Calling(threading.Thread):
     """A call in a thread of its own."""
 
     def __init__(self, client: Client, request: Request) -> None:
-        super().__init__()
+        super().__init__(daemon=True)  # one that hangs ends with the tests
         self._client = client
         self._request = request
         self._reply: Reply | None = None

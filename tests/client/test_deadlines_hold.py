@@ -215,7 +215,7 @@ def test_without_a_keeper_of_deadlines_each_read_has_its_limit(
     serve: Serve, connect: Connect, busy: threading.Event
 ) -> None:
     server = serve(silent(busy))
-    failure = connect(server.url, timeout_s=0.05).call(chat(), "run-1-1").failure
+    failure = Calling(connect(server.url, timeout_s=0.05), chat()).reply().failure
     assert failure is not None
     assert (failure.kind, failure.possibly_billed) == (FailureKind.TIMEOUT, True)
     assert len(server.requests) == 1

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from client_server import Line, Script, Server, always, chat, http
+from client_server import Calling, Line, Script, Server, always, chat, http
 
 from runner.client import Client
 from runner.records import Failure, FailureKind
@@ -27,7 +27,7 @@ def test_a_server_that_says_it_is_at_work_has_not_answered_yet(
     server = serve(always(before + http(200, BODY)))
     client = connect(server.url)
     for _ in range(2):
-        reply = client.call(chat(), "night-1-1")
+        reply = Calling(client, chat()).reply()
         assert (reply.failure, reply.status, reply.body) == (None, 200, BODY)
     assert (len(server.requests), server.connections) == (2, 1)
 
@@ -74,7 +74,7 @@ def test_the_end_of_an_answer_is_found_however_it_is_said(
     server = serve(always(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n%b" % (headers, body)))
     client = connect(server.url)
     for _ in range(2):
-        reply = client.call(chat(), "night-1-1")
+        reply = Calling(client, chat()).reply()
         assert (reply.failure, reply.body) == (None, BODY)
 
 
