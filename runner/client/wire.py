@@ -152,18 +152,19 @@ def _connect(origin: Origin, flight: Flight, limits: Limits) -> socket.socket:
         connected = socket.create_connection(address, limits["connect"])
         try:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _limit(connected, limits)
             flight.hold(connected)
-            if origin.tls is not None:
-                # The handshake's time limit is still that of the connection.
-                tls, host = origin.tls, origin.host
-                connected = tls.wrap_socket(connected, server_hostname=host)
-                flight.hold(connected)
-            connected.settimeout(None)
+            if origin.tls is None:
+                _limit(connected, limits)
+                return connected
+            # The handshake's time limit is still that of the connection.
+            secured = origin.tls.wrap_socket(connected, server_hostname=origin.host)
         except BaseException:
             connected.close()
             raise
-    return connected
+    # OpenSSL would take the kernel's limit for a reason to wait once more.
+    secured.settimeout(limits["read"])
+    flight.hold(secured)
+    return secured
 
 
 def _limit(connected: socket.socket, limits: Limits) -> None:
@@ -172,6 +173,7 @@ def _limit(connected: socket.socket, limits: Limits) -> None:
     Each such question gives the interpreter lock away: with hundreds of threads a
     change to another one and back.
     """
+    connected.settimeout(None)
     for option, name in ((socket.SO_SNDTIMEO, "write"), (socket.SO_RCVTIMEO, "read")):
         whole_s, part_s = divmod(limits[name], 1)
         wait = _TIMEVAL.pack(int(whole_s), int(part_s * 1_000_000))

@@ -221,6 +221,15 @@ def test_without_a_keeper_of_deadlines_each_read_has_its_limit(
     assert len(server.requests) == 1
 
 
+def test_each_read_has_its_limit_over_tls_as_well(
+    serve: Serve, connect: Connect, tls: ssl.SSLContext, busy: threading.Event
+) -> None:
+    server = serve(over_tls(tls, silent(busy)))
+    failure = Calling(connect(https(server), timeout_s=0.05), chat()).reply().failure
+    assert failure is not None
+    assert (failure.kind, failure.possibly_billed) == (FailureKind.TIMEOUT, True)
+
+
 def test_an_answer_that_just_made_it_is_kept(
     serve: Serve, connect: Connect, clock: FakeClock
 ) -> None:
