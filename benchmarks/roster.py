@@ -50,13 +50,16 @@ def _runner(stage: Stage, workload: Workload) -> list[str]:
     words += ["--prompt", "{{prompt}}", "--out", str(stage.out)]
     words += ["--param", f"max_tokens={workload.output_tokens}"]
     words += ["--state-dir", str(stage.folder / "state")]
-    words += ["--workers", str(workload.workers)]
+    if workload.is_told:
+        words += ["--workers", str(workload.workers)]
     if workload.runs > 1:
         several = [str(stage.python), str(HERE / "at_once.py"), str(workload.runs)]
         words = [*several, str(stage.items), str(stage.out), *words]
     if workload.rpm or workload.tpm:
         words += ["--rpm", str(workload.rpm)] if workload.rpm else []
         return words + (["--tpm", str(workload.tpm)] if workload.tpm else [])
+    if not workload.is_told:
+        return words
     threads = workload.in_flight // workload.workers
     return [*words, "--threads", str(threads)]
 

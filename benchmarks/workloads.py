@@ -41,6 +41,8 @@ class Workload:
     """After a ramp, at most: the share of the limit that is used in this time."""
     workers: int = 2
     """Processes of runner; nobody else has several."""
+    is_told: bool = True
+    """Whether runner is told its workers and threads; else it finds them."""
     runs: int = 1
     """So many of runner's at once on one key, each with its part of the items."""
 
@@ -150,7 +152,12 @@ WORKLOADS = {
             slow_factor=10.0,
         ),
         dataclasses.replace(
-            OPEN, name="start", says="10 items, no latency", items=10, latency_s=0.0
+            OPEN,
+            name="start",
+            says="10 items, no latency, as somebody tries it first",
+            items=10,
+            latency_s=0.0,
+            is_told=False,
         ),
         _LIMITED,
         dataclasses.replace(
