@@ -118,7 +118,6 @@ WORKLOADS = {
     workload.name: workload
     for workload in (
         OPEN,
-        dataclasses.replace(OPEN, name="floors"),
         dataclasses.replace(
             OPEN, name="open-tls", says=f"{OPEN.says}, over TLS", is_tls=True
         ),
@@ -180,7 +179,7 @@ WORKLOADS = {
             meter="window",
             items=3_000,
             in_flight=1_000,
-            workers=2,
+            is_told=False,
         ),
         _TOKENS,
         dataclasses.replace(

@@ -105,13 +105,13 @@ def test_a_thousand_calls_under_way_need_as_many_workers_as_have_room_for_them()
     found = concurrency_for(Pacing(), 1_000_000)
 
     assert found.most == MOST
-    assert [found.workers_for(calls) for calls in (1, 32, 33, 300, 500, 1_280)] == [
+    assert [found.workers_for(calls) for calls in (1, 32, 33, 760, 800, 1_280)] == [
         1,
         1,
         2,
         2,
         3,
-        5,
+        3,
     ]
 
 
