@@ -221,7 +221,8 @@ class Outcome:
     @classmethod
     def from_json(cls, stored: JsonObject) -> "Outcome":
         """The inverse of `to_json`."""
-        fields = {name: value for name, value in stored.items() if name != "v"}
+        fields = dict(stored)
+        del fields["v"]
         fields["state"] = OutcomeState(stored["state"])
         fields["invalid_answers_usd"] = Decimal(stored["invalid_answers_usd"])
         fields["told_invalid_usd"] = Decimal(stored["told_invalid_usd"])

@@ -40,7 +40,8 @@ def unseal(key: str, sealed: object) -> tuple[JsonObject, bytes]:
     if sealed[len(MAGIC) : _HEAD] != _checksum(key, payload):
         raise StateDamaged(f"record {key} does not match its checksum")
     end = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
-    fields: JsonObject = json.loads(payload[_LENGTH.size : end])
+    # As text, the library need not find out in which encoding it is.
+    fields: JsonObject = json.loads(payload[_LENGTH.size : end].decode("ascii"))
     return fields, payload[end:]
 
 

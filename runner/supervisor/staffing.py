@@ -97,7 +97,7 @@ class Staffing:
 
     def workers(self, items: int) -> int:
         """Workers wanted, where so many items are neither done nor failed."""
-        return self._concurrency.workers_for(min(self.target, items))
+        return self._concurrency.workers_for(min(self.target, items), items)
 
     def most_threads(self) -> int:
         """Callers that a worker may ever have."""

@@ -105,14 +105,16 @@ def test_a_thousand_calls_under_way_need_as_many_workers_as_have_room_for_them()
     found = concurrency_for(Pacing(), 1_000_000)
 
     assert found.most == MOST
-    assert [found.workers_for(calls) for calls in (1, 32, 33, 760, 800, 1_280)] == [
-        1,
-        1,
-        2,
-        2,
-        3,
-        3,
-    ]
+    assert [found.workers_for(calls, 999) for calls in (1, 32, 33, 760)] == [1, 1, 2, 2]
+    assert [found.workers_for(calls, 10_000) for calls in (800, 1_280)] == [3, 3]
+
+
+@pytest.mark.usefixtures("_machine")
+def test_a_long_job_has_a_second_worker_from_the_beginning() -> None:
+    """It starts while the first answer is waited for."""
+    found = Staffing(concurrency_for(Pacing(), 3_000), 0.0)
+
+    assert [found.workers(left) for left in (3_000, 999)] == [2, 1]
 
 
 def test_open_files_and_memory_bound_what_is_found(
