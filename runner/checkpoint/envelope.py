@@ -21,6 +21,8 @@ MAGIC = b"RNR1"
 _CHECKSUM_BYTES = 16
 _HEAD = len(MAGIC) + _CHECKSUM_BYTES
 _LENGTH = struct.Struct("<I")
+_DECODER = json.JSONDecoder()
+"""`json.loads` looks for encodings and white space, which are not here."""
 
 
 def seal(key: str, fields: JsonObject, body: bytes = b"") -> bytes:
@@ -40,8 +42,7 @@ def unseal(key: str, sealed: object) -> tuple[JsonObject, bytes]:
     if sealed[len(MAGIC) : _HEAD] != _checksum(key, payload):
         raise StateDamaged(f"record {key} does not match its checksum")
     end = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
-    # As text, the library need not find out in which encoding it is.
-    fields: JsonObject = json.loads(payload[_LENGTH.size : end].decode("ascii"))
+    fields: JsonObject = _DECODER.raw_decode(payload[_LENGTH.size : end].decode())[0]
     return fields, payload[end:]
 
 
