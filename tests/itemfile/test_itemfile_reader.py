@@ -85,6 +85,27 @@ def test_many_threads_read_through_one_descriptor(tmp_path: Path) -> None:
     assert list(range(count)) == [item.item_id for item in items]
 
 
+def test_neighbours_come_with_one_read_and_any_order_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small ones, one that is longer than what is read ahead, small ones."""
+    lines = [b'{"id":%d}' % n for n in range(200)]
+    lines[100] = b'{"id":100, "x":"%b"}' % (b"x" * 200_000)
+    path = written(tmp_path, *lines)
+    pread, reads = os.pread, 0
+
+    def counted(*words: int) -> bytes:
+        nonlocal reads
+        reads += 1
+        return pread(*words)
+
+    monkeypatch.setattr(os, "pread", counted)
+    with ItemReader(path, scanned(path).index, None) as reader:
+        assert lines == [reader.raw(row) for row in range(200)]
+        assert reads <= 3
+        assert lines[::-1] == [reader.raw(row) for row in reversed(range(200))]
+
+
 @needs_proc
 def test_a_closed_reader_gives_its_descriptor_back(tmp_path: Path) -> None:
     path = written(tmp_path, b'{"id":1}')
