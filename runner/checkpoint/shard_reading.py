@@ -248,10 +248,10 @@ class ShardReader:
             )
 
     def _get(self, key: str) -> tuple[JsonObject, bytes] | None:
-        query = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1"
+        query = "SELECT key, mode, filename, value FROM Cache WHERE key = ? AND raw = 1"
         with self._refusing_damage():
             row = self._connection.execute(query, (key,)).fetchone()
-        return row and self._opened(key, row)
+        return row and self._opened(*row)
 
     def _scan(self, after: str, before: str) -> Iterator[tuple[str, JsonObject, bytes]]:
         query = (
@@ -263,17 +263,19 @@ class ShardReader:
                 page = self._connection.execute(
                     query, (after, before, _PAGE_ROWS)
                 ).fetchall()
-            for key, *row in page:
-                opened = self._opened(key, row)
+            for row in page:
+                key = row[0]
+                fields, body = self._opened(*row)
                 if key <= after:
                     raise StateDamaged(f"{self._path}: its keys are out of order")
                 after = key
-                yield key, *opened
+                yield key, fields, body
             if len(page) < _PAGE_ROWS:
                 return
 
-    def _opened(self, key: str, row: Any) -> tuple[JsonObject, bytes]:
-        mode, filename, value = row
+    def _opened(
+        self, key: str, mode: Any, filename: Any, value: Any
+    ) -> tuple[JsonObject, bytes]:
         try:
             return unseal(key, self._disk.fetch(mode, filename, value, read=False))
         except StateDamaged as damage:
