@@ -102,8 +102,8 @@ def look_at(run: str) -> str:
 def test(extra: list[str]) -> None:
     """Run the tests."""
     prepare("dev")
-    # Most tests of whole runs wait for a simulated server: four at a time.
-    call("pytest", "-n", "4", "--dist", "worksteal", *extra)
+    # Most tests of whole runs wait for a simulated server: five at a time.
+    call("pytest", "-n", "5", "--dist", "worksteal", *extra)
 
 
 def lint(extra: list[str]) -> None:
