@@ -20,7 +20,7 @@ _FEWEST_WORKERS, _MOST_WORKERS = 2, 8
 _THREADS_WORTH_A_WORKER = 32
 _LONG_JOB_ITEMS = 1_000
 """So many have a second worker from the beginning: it starts while the first answer
-is waited for. 3,000 items a second after that one need 0.9 of the time."""
+is waited for. A job of 3,000 that need a second each is over in 0.9 of the time."""
 _FULL = 0.75
 """Of what its workers may have under way a run needs another one from here on: that
 takes a second to start."""
