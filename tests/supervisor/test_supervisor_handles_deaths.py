@@ -150,9 +150,11 @@ def test_a_death_after_the_reply_was_recorded_buys_nothing_again(
 ) -> None:
     """The reply is handed on as not yet judged."""
     script = Script(killers={5}, settles_first=True)
-    engine_asked = supervise(run_folder, clock, script)[1]
+    stop, engine, _ = supervise(run_folder, clock, script)
 
-    assert engine_asked.histories[5].unjudged is not None
+    assert stop is None
+    assert engine.histories[5].unjudged is not None
+    assert [row for row, _ in engine.sent].count(5) == 1
 
 
 def test_an_outcome_that_a_dead_worker_did_not_tell_is_found_on_disk(
