@@ -6,6 +6,7 @@ and the two histories, the provider's ledger and the checkpoint, agree.
 """
 
 import dataclasses
+import functools
 import hashlib
 import random
 import shutil
@@ -69,6 +70,8 @@ class Night:
         self._full_until_s = 0.0
         self._cap_usd = self.plan.max_cost_usd
         self._told: Counter[str] = Counter()
+        # Asked for six times with every request: making paths is slow.
+        self._shard = functools.cache(lambda slot: shard_folder(self.run_folder, slot))
         # The night
 
     def digest(self) -> str:
@@ -275,16 +278,13 @@ class Night:
 
     def _wrong_with(self, sent: Sent) -> Iterator[str]:
         slot = int(sent.process.name.split()[1])
-        folder = shard_folder(self.run_folder, slot)
-        if not self.disk.has(folder, attempt_key(sent.item, sent.attempt)):
+        if not self.disk.has(self._shard(slot), attempt_key(sent.item, sent.attempt)):
             yield "sent before its attempt was on disk"
         if sent.asked != sent.item:
             yield f"asks about item {sent.asked}"
         shards = range(self.plan.workers + 2)
         for other in shards:
-            if self.disk.has(
-                shard_folder(self.run_folder, other), outcome_key(sent.item)
-            ):
+            if self.disk.has(self._shard(other), outcome_key(sent.item)):
                 yield "asked although its outcome is recorded"
         grace_s = _LAST_SEND_S + _TRAVEL_S
         paused_s = sent.process.paused_until_s
@@ -300,9 +300,8 @@ class Night:
     def _heard(self, said: Said) -> None:
         if said.message["is"] != "progress":
             return
-        folder = shard_folder(self.run_folder, said.slot)
         for row in said.message["done"]:
-            if not self.disk.has(folder, outcome_key(row)):
+            if not self.disk.has(self._shard(said.slot), outcome_key(row)):
                 self.broken.append(f"row {row} told as done, but not on disk")
 
     # What must hold whenever nobody works on the run
