@@ -49,7 +49,6 @@ class Command:
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                self.reap()
                 return os.waitstatus_to_exitcode(status)
             if time.monotonic() > deadline_s:
                 raise TimeoutError(f"{self.pid} still runs: {self.output[-2000:]}")
@@ -60,27 +59,33 @@ class Command:
         found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return found is not None
 
-    def kill_everything(self) -> None:
-        """SIGKILL to all its processes at once; returns when the last is gone."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        while not self.is_gone():
-            time.sleep(_POLL_S)
-
-    def is_gone(self) -> bool:
-        """Whether none of its processes is left; clears away those that ended."""
-        self.reap()
+    def is_waited_for(self) -> bool:
+        """Whether its exit code has been read; others of its group may be left."""
         try:
-            os.killpg(self.pid, 0)
-        except ProcessLookupError:
+            self.is_over()
+        except ChildProcessError:
             return True
         return False
 
-    def reap(self) -> None:
-        """Clear away what has ended: orphans become ours (`prepare`)."""
-        with contextlib.suppress(ChildProcessError):
+    def kill_everything(self) -> None:
+        """SIGKILL to all its processes at once; returns when the last is gone."""
+        while not self.is_gone():
+            os.killpg(self.pid, signal.SIGKILL)
+            time.sleep(_POLL_S)
+
+    def is_gone(self) -> bool:
+        """Whether none of its processes is left; clears away those that ended.
+
+        Orphans become ours (`prepare`), so what is left of the group is a child of
+        ours. The kernel is not asked for the group itself: once it is gone, its
+        number may be that of somebody else's.
+        """
+        try:
             while os.waitpid(-self.pid, os.WNOHANG)[0]:
                 pass
+        except ChildProcessError:
+            return True
+        return False
 
 
 def prepare() -> None:

@@ -1,7 +1,6 @@
 """A simulator with its ledger, a state folder, and commands that work on it."""
 
 import json
-import os
 import time
 import urllib.request
 from collections.abc import Callable
@@ -27,6 +26,9 @@ class Stage:
     state: Path
     seed: int
     commands: list[Command] = field(default_factory=list)
+    """Those of which some process may be left."""
+    count: int = 0
+    """Of all commands."""
 
     @classmethod
     def opened(cls, folder: Path, scenario: str, seed: int) -> "Stage":
@@ -55,18 +57,26 @@ class Stage:
     def command(self, *words: object, anew: bool = False) -> Command:
         """Start a command; `anew` in a new program, not forked from this one."""
         texts = [*map(str, words), "--state-dir", str(self.state)]
-        output = self.folder / f"said-{len(self.commands)}.txt"
-        if anew:
-            command = executed(texts, self.folder, output, self.environment())
-        else:
-            command = self.do(commanded(texts), output)
-        self.commands.append(command)
-        return command
+        output = self.folder / f"said-{self.count}.txt"
+        if not anew:
+            return self.do(commanded(texts), output)
+        return self._begun(executed(texts, self.folder, output, self.environment()))
 
     def do(self, work: Callable[[], int], output: Path | None = None) -> Command:
         """Do something of our own in a forked process."""
         output = output or self.folder / "did.txt"
-        return forked(work, self.folder, output, self.environment())
+        return self._begun(forked(work, self.folder, output, self.environment()))
+
+    def _begun(self, command: Command) -> Command:
+        """Note it, and forget those of which nothing is left."""
+        self.commands = [
+            known
+            for known in self.commands
+            if not (known.is_waited_for() and known.is_gone())
+        ]
+        self.commands.append(command)
+        self.count += 1
+        return command
 
     def run(self, *words: object) -> tuple[int, str]:
         """A command to its end: exit code and output."""
@@ -123,9 +133,5 @@ class Stage:
     def close(self) -> None:
         """End what is left, ours only."""
         for command in self.commands:
-            try:
-                os.killpg(command.pid, 0)
-            except ProcessLookupError:
-                continue
             command.kill_everything()
         self.simulator.stop()
