@@ -175,6 +175,7 @@ def _kept_aside(folder: Path) -> tuple[dict[str, Record], Unreadable | None]:
                 fields=fields,
                 body=body,
                 entry=Attempt.from_json(fields),
+                is_rescued=True,
             )
     except (StateDamaged, ValueError, KeyError, TypeError) as error:
         why = f"{RESCUE}: {error!r}"

@@ -31,6 +31,8 @@ class Record:
     body: bytes
     entry: Attempt | Outcome | None
     """None: a fact beside the records (totals, identity, sessions)."""
+    is_rescued: bool = False
+    """The reply to an attempt that is open in the shard, from beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

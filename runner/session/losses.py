@@ -60,9 +60,14 @@ class Losses:
         if row.key is None and not row.is_rescued:
             self._nameless[slot] = line
 
-    def note_all(self, why: str, **where: object) -> None:
-        """Nobody knows how many records are lost, or it is another file."""
-        self._add(**where, records=None, why=why)
+    def note_unknown(self, why: str) -> None:
+        """Nobody knows how many records are lost, nor whose."""
+        self.unknown = None
+        self._add(records=None, why=why)
+
+    def note_file(self, name: str | None, why: str) -> None:
+        """Another file than a shard is lost."""
+        self._add(file=name, records=None, why=why)
 
     def compare(
         self, slot: int, stored: Totals | None, mark: int, found: Delta, *, open_: int
@@ -86,7 +91,15 @@ class Losses:
             self.unknown = None  # the newest totals are lost: nobody knows what else
         # Where the newest version of an attempt is lost, the one before it is found.
         is_older = open_ > stored.open
-        self.is_reply_lost |= is_older
+        if is_older:
+            self.is_reply_lost = True
+            self._add(
+                shard=slot,
+                item=None,
+                key=None,
+                records=open_ - stored.open,
+                why="only the request is left of what was settled",
+            )
         self._spread(slot, missing - as_totals(named).keys)
         if missing and self.unknown is not None:
             # Keys prove themselves by the sum of their checks: an altered one does not.

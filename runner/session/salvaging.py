@@ -47,7 +47,7 @@ from runner.checkpoint.walking import Unreadable
 from runner.config import Output
 from runner.errors import RunLocked, StateDamaged, StoreError
 from runner.itemfile import ItemIndex, digest_of, scan
-from runner.records import Totals
+from runner.records import AttemptState, Totals
 from runner.run_folder import INDEX, SUPERVISOR_SLOT
 from runner.session.building import building, locked, moved
 from runner.session.losses import Losses
@@ -164,8 +164,21 @@ class _Salvage:
         try:
             check_last_sign(self._source, self._expected)
         except StateDamaged as damage:
-            self._losses.unknown = None
-            self._losses.note_all(damage.message)
+            self._losses.note_unknown(damage.message)
+
+    def _check_outcomes(self, found: Totals) -> None:
+        """Where the newest version of an outcome is lost, the one before it is found.
+
+        Its key is there, so nothing else shows it.
+        """
+        known = self._expected
+        is_same = (found.valid, found.invalid, found.failed) == (
+            known.valid,
+            known.invalid,
+            known.failed,
+        )
+        if not (is_same or self._losses.is_any):
+            self._losses.note_unknown("outcomes are older than the last ones recorded")
 
     def named(self, name: str) -> Output:
         """The name it got, and files of its own: where they will be."""
@@ -193,9 +206,9 @@ class _Salvage:
                 elif row.entry is None and row.key != IDENTITY_KEY:
                     write(Write(row.key, row.sealed, {}, _ignored))
                 elif row.entry is not None and self._belongs(row.entry, slot):
-                    delta = _delta(row.entry)
-                    add(counted, delta)
+                    add(counted, _stored_delta(row.entry, is_rescued=row.is_rescued))
                     add(keys, delta_of_key(row.key))
+                    delta = _delta(row.entry)
                     write(Write(row.key, row.sealed, delta, _ignored, is_new=True))
                     self._tell()
         return self._carried(slot, stored, keys, counted)
@@ -229,6 +242,7 @@ class _Salvage:
         outcomes: Delta = {}
         for outcome, _ in reader.outcomes():
             add(outcomes, delta_of_outcome(outcome))
+        self._check_outcomes(as_totals(outcomes))
         for slot, carried in deltas.items():
             delta = dict(carried)
             if slot == SUPERVISOR_SLOT:
@@ -270,7 +284,7 @@ class _Salvage:
         try:
             due = load_due(self._source, manifest.asking_anew)
         except StateDamaged as damage:
-            self._losses.note_all(damage.message, file=manifest.asking_anew)
+            self._losses.note_file(manifest.asking_anew, damage.message)
             return
         if due:
             name = save_due(self._target, due)
@@ -332,6 +346,13 @@ def _ignored(_error: StoreError | None) -> None:
 
 def _delta(entry: Attempt | Outcome) -> Delta:
     return delta_of_attempt(entry) if isinstance(entry, Attempt) else {}
+
+
+def _stored_delta(entry: Attempt | Outcome, *, is_rescued: bool) -> Delta:
+    """What it added to the old totals: they know nothing of replies kept aside."""
+    if is_rescued and isinstance(entry, Attempt):
+        return _delta(dataclasses.replace(entry, state=AttemptState.OPEN))
+    return _delta(entry)
 
 
 def _as_lost(diff: Delta) -> Delta:

@@ -28,7 +28,7 @@ from runner.checkpoint.shard import shard_folder
 from runner.checkpoint.walking import Record, Unreadable
 from runner.errors import StateError
 from runner.itemfile import ItemIndex, read_rejected
-from runner.records import OutcomeState
+from runner.records import AttemptState, OutcomeState
 from runner.session.exporting import files_of_ours
 from runner.session.findings import Findings
 from runner.supervisor.heartbeat import check_last_sign
@@ -178,17 +178,18 @@ class _Inspection:
         slot, attempt = outcome.answer
         shard = reader.shards.get(slot)
         found = shard and shard.attempt(outcome.number, attempt)
-        if found:
+        if found and found[0].state is not AttemptState.OPEN:
             return found[0].is_answer and found[0].fingerprint == outcome.fingerprint
-        # Brought here from another shard within the moment that was looked at, or
-        # lost in a damage that a salvage has told of.
+        # Gone, or back to its older version: lost in a damage that a salvage has told
+        # of, or recorded in another shard within the moment that was looked at.
         if reader.carried():
             return True
         if not self._live or slot not in self._manifest.shards:
             return False
         fresh = ShardReader(self._folder, slot, live=True)
         with contextlib.closing(fresh):
-            return fresh.attempt(outcome.number, attempt) is not None
+            found = fresh.attempt(outcome.number, attempt)
+        return found is not None and found[0].is_answer
 
     @contextlib.contextmanager
     def _noting(self, file: str, do: str = SALVAGE) -> Iterator[None]:
