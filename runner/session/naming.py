@@ -57,7 +57,7 @@ def refuse_known(state_dir: Path, name: str, items_path: Path) -> None:
             if folder.name == name:
                 raise
             continue  # somebody else's run: its own commands say what is wrong
-        is_same = manifest.config.items_path == items_path.absolute()
+        is_same = _is_same_file(manifest.config.items_path, items_path)
         if folder.name == name and not is_same:
             raise RunExists(
                 f"there is a run {name} already, on {manifest.config.items_path}",
@@ -65,6 +65,14 @@ def refuse_known(state_dir: Path, name: str, items_path: Path) -> None:
             )
         if is_same:
             raise _known(folder, manifest)
+
+
+def _is_same_file(known: Path, given: Path) -> bool:
+    """Through links and `..`; one that is gone is none that is given now."""
+    try:
+        return known.samefile(given)
+    except OSError:
+        return False
 
 
 def refuse_shared_output(state_dir: Path, output: Output, ours: str = "") -> None:
