@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from session_stage import Stage
 
 from runner.api import Run
 from runner.errors import RunExists
-from session_stage import Stage
 
 
 def through_a_folder(path: Path) -> Path:
