@@ -40,7 +40,13 @@ from runner.config import (
 from runner.engines.spawned import leave_if_importing_main
 from runner.errors import RunnerError
 from runner.fitting import at_the_door, unknown_names
-from runner.keys import resolve_key
+from runner.keys import (
+    NO_KEY_NEEDED,
+    SIMULATED_KEY,
+    check_apart,
+    checked_key,
+    resolve_key,
+)
 from runner.run_status import RunState, RunStatus
 from runner.session.backing_up import back_up
 from runner.session.changes import changed_config
@@ -160,7 +166,8 @@ class Run:
         paid for is recorded.
 
         Args:
-            api_key: The key; by default from the place the config names.
+            api_key: The key; by default from the place the config names. Where
+                nothing is left to ask none is needed.
             changes: What is told anew.
             accept_changes: Go on although items, task, model or server changed.
             retry_failed: Ask failed items again.
@@ -173,21 +180,28 @@ class Run:
             UsageError: What was told anew, or the key, cannot be used.
             StoreError: The checkpoint cannot be opened.
         """
+        wishes = Wishes(
+            changes=changes,
+            accept_changes=accept_changes,
+            retry_failed=retry_failed,
+            retry_invalid=retry_invalid,
+        )
         return work(
             self.folder,
-            api_key=api_key or _key_of(changed_config(self.config, changes).service),
-            wishes=Wishes(
-                changes=changes,
-                accept_changes=accept_changes,
-                retry_failed=retry_failed,
-                retry_invalid=retry_invalid,
-            ),
+            api_key=self._key(api_key, wishes),
+            wishes=wishes,
             clock=SystemClock(),
             on_status=on_status or (lambda _: None),
             on_progress=on_progress,
         )
 
     resume = work
+
+    def _key(self, given: str | None, wishes: Wishes) -> str:
+        service = changed_config(self.config, wishes.changes).service
+        if given is None and wishes.ask_nobody(self.status()):
+            return NO_KEY_NEEDED
+        return _key_for(service, given)
 
     def status(self) -> RunStatus:
         """One look, from any process, while it runs or after; takes no lock."""
@@ -267,8 +281,7 @@ class Run:
         with contextlib.suppress(OSError):
             # On a full disk the run is stopped all the same, by "SIGTERM".
             request_stop(self.folder, owner)
-        os.kill(owner.pid, signal.SIGTERM)
-        return True
+        return owner.is_alive() and _is_told_to_end(owner.pid)
 
     def _drains(self) -> bool:
         try:
@@ -328,8 +341,9 @@ def run(  # noqa: PLR0913 - the library's face: each is one thing a user may say
     )
     if told:
         raise unknown_names("run", told, _KNOWN)
+    key = _key_for(config.service, api_key)  # before anything of it is stored
     started = Run.start(config, name=name, state_dir=Path(state_dir), new=new)
-    return started.work(api_key=api_key, on_status=on_status)
+    return started.work(api_key=key, on_status=on_status)
 
 
 _KNOWN = {
@@ -346,7 +360,22 @@ def _taken(told: dict[str, Any], kind: type) -> dict[str, Any]:
     return {name: told.pop(name) for name in names}
 
 
-def _key_of(service: Service) -> str:
+def _key_for(service: Service, given: str | None) -> str:
+    """The key, as a header can carry it, apart from the base URL that is stored."""
     if service.scenario is not None:
-        return "simulated"
-    return resolve_key(service.api_key_env, service.api_key_path, None)
+        return SIMULATED_KEY
+    if given is not None:
+        key = checked_key(given, "api_key")
+    else:
+        key = resolve_key(service.api_key_env, service.api_key_path, None)
+    check_apart(key, service.base_url)
+    return key
+
+
+def _is_told_to_end(pid: int) -> bool:
+    """False: it has ended by itself just now."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return False
+    return True

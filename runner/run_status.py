@@ -47,7 +47,7 @@ class StopKind(StrEnum):
     STORE = "store"
     VALIDATOR = "validator"
     REJECTED = "rejected"
-    """The first items all failed alike."""
+    """Items failed alike: the first of a session, or many in a row."""
     WORKERS = "workers"
     """Workers died again and again before they were ready."""
     ITEMS = "items"

@@ -36,6 +36,7 @@ from runner.keys import NO_KEY_NEEDED, check_apart
 from runner.pricing import PriceBook
 from runner.run_status import RunStatus
 from runner.session.changes import changed_config
+from runner.session.working import Wishes
 from runner.summary import Summary
 from runner.task import rules_in_force
 
@@ -81,14 +82,14 @@ def resume(name: str | None, given: ResumeOptions) -> int:
     """Go on with a run; the exit code."""
     changes, state_dir = changes_of(given), given.place.state_dir
     check_key_source(given.key)
-    wishes = dataclasses.asdict(given.again)
+    told = {"changes": changes, **dataclasses.asdict(given.again)}
+    wishes = Wishes(**told)
     run = api.Run.open(name, state_dir)
     config, before = _as_told(run.config, changes), run.status()
     check_prices(config.task, changes.prices)
     check_simulator(config.service)
-    again = _asked_anew(before, given)
-    # Nobody is asked anything then: the files can be written in the morning.
-    is_over = not (before.pending or again or given.again.accept_changes)
+    again = wishes.asked_anew(before)
+    is_over = wishes.ask_nobody(before)
     key = NO_KEY_NEEDED if is_over else key_for(config.service, given.key)
     check_apart(key, config.service.base_url)
     _warn(config)
@@ -100,8 +101,7 @@ def resume(name: str | None, given: ResumeOptions) -> int:
 
     source = key_source(config.service, given.key)
     with keeping_secret(key):
-        wishes["changes"] = changes
-        return _work(run, state_dir, opening, source, api_key=key, **wishes)
+        return _work(run, state_dir, opening, source, api_key=key, **told)
 
 
 def _key_or_first_mistake(config: RunConfig, given: StartOptions) -> str:
@@ -196,14 +196,6 @@ def _price_source(config: RunConfig) -> str:
     if model is None or book.knows(model):
         return book.describe()
     return f"none known for {model} at this server (--price), so the cost is unknown"
-
-
-def _asked_anew(status: RunStatus, given: ResumeOptions) -> int:
-    """Items with an outcome that this resume asks all the same."""
-    totals, told = status.totals, given.again
-    now = totals.failed * told.retry_failed + totals.invalid * told.retry_invalid
-    # An earlier retry that was interrupted goes on; it is part of these, or alone.
-    return max(now, status.anew)
 
 
 def _as_told(config: RunConfig, changes: Changes) -> RunConfig:

@@ -245,7 +245,10 @@ def _child(settings: WorkerSettings, api_key: str, pipe: socket.socket) -> None:
     # every collection (8 % of a run's CPU with two workers of 500 threads).
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
-    work(settings, api_key, _PipeChannel(pipe))
+    try:
+        work(settings, api_key, _PipeChannel(pipe))
+    except Exception:  # noqa: BLE001 - told through the pipe, and without the key
+        os._exit(1)
     # All is recorded and closed. Threads may still wait for answers that nobody wants
     # any more, and the user's code may have some that never end.
     for stream in (sys.stdout, sys.stderr):

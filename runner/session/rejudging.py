@@ -68,7 +68,7 @@ def rejudge(
         opened.callback(shard.close)
         key = _known_key(config)
         court = _Court(task, reader, shard, clock, key)
-        with _half_judged(run_folder, manifest, config):
+        with _half_judged(run_folder, manifest, config, shard):
             for row in range(len(index)):
                 court.try_item(items.read(row))
                 if on_progress:
@@ -87,17 +87,19 @@ def _known_key(config: RunConfig) -> str | None:
 
 @contextlib.contextmanager
 def _half_judged(
-    run_folder: Path, manifest: Manifest, config: RunConfig
+    run_folder: Path, manifest: Manifest, config: RunConfig, shard: Shard
 ) -> Iterator[None]:
     """The new rules are the run's; the mark stays where the block does not end well.
 
-    One write brings both: a verdict without the mark would be by a rule unknown.
+    One write brings both: a verdict without the mark would be by a rule unknown. The
+    last one notes how many records the shard holds: an older copy of it is refused.
     """
     identity = _with_rules(manifest.identity, identity_of(config))
     ruled = dataclasses.replace(manifest, config=config, identity=identity)
     dataclasses.replace(ruled, is_half_judged=True).save(run_folder)
     yield
-    dataclasses.replace(ruled, is_half_judged=False).save(run_folder)
+    done = dataclasses.replace(ruled, is_half_judged=False)
+    done.with_marks({SUPERVISOR_SLOT: shard.totals()}).save(run_folder)
 
 
 def _check_items(

@@ -6,7 +6,6 @@ raises on item 7, a request without a bound under a dollar cap.
 Floor: the run.
 """
 
-import collections
 import contextlib
 from decimal import Decimal
 from pathlib import Path
@@ -17,14 +16,11 @@ from runner.errors import UsageError
 from runner.itemfile import ItemIndex, RejectedFile, Scan, scan
 from runner.pricing import PriceBook
 from runner.records import Item, Request
-from runner.task import load_task
+from runner.task import load_task, output_limit_name
 from runner.wording import usd
 from runner.worker.wants import BYTES_PER_TOKEN, want_for
 
 READING = "reading items"
-_OUTPUT_LIMIT = collections.defaultdict(
-    lambda: "max_completion_tokens", {"/responses": "max_output_tokens"}
-)
 
 
 class Survey:
@@ -131,7 +127,7 @@ class Survey:
             raise UsageError(
                 "--max-cost needs a bound, and the request has no limit of output"
                 f" tokens ({where})",
-                f"set one, e.g. --param {_OUTPUT_LIMIT[request.path]}=500",
+                self._how_to_bound(request),
             )
         if worst_usd is None:
             raise UsageError(
@@ -139,3 +135,9 @@ class Survey:
                 f" server tools) whose tokens cannot be bounded ({where})",
                 "leave --max-cost out",
             )
+
+    def _how_to_bound(self, request: Request) -> str:
+        name = output_limit_name(request.endpoint)
+        if self._config.task.batch:
+            return f'set one in the body of each line, e.g. "{name}": 500'
+        return f"set one, e.g. --param {name}=500"

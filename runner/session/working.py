@@ -52,6 +52,17 @@ class Wishes:
     retry_failed: bool = False
     retry_invalid: bool = False
 
+    def asked_anew(self, status: RunStatus) -> int:
+        """Items with an outcome that are asked all the same."""
+        totals = status.totals
+        now = totals.failed * self.retry_failed + totals.invalid * self.retry_invalid
+        # An earlier retry that was interrupted goes on; it is part of these, or alone.
+        return max(now, status.anew)
+
+    def ask_nobody(self, status: RunStatus) -> bool:
+        """Whether nothing is left to ask: the files can be written without a key."""
+        return not (status.pending or self.asked_anew(status) or self.accept_changes)
+
 
 def work(
     run_folder: Path,
@@ -242,7 +253,7 @@ def _updated(
     changed = dataclasses.replace(manifest, config=config, identity=identity)
     if digest_of(config.items_path).sha256 != manifest.items_sha256:
         changed = _with_items(run_folder, changed, wishes, on_progress)
-    elif identity != manifest.identity or config.pacing != manifest.config.pacing:
+    else:
         _resurvey_if_needed(run_folder, changed, manifest, on_progress)
     if changed != manifest:
         changed.save(run_folder)
@@ -265,14 +276,16 @@ def _resurvey_if_needed(
     manifest: Manifest,
     on_progress: Progress | None,
 ) -> None:
-    """Render every request again where another task or a new cap needs a check."""
-    cap = changed.config.pacing.max_cost_usd
-    if (
-        changed.identity != manifest.identity
-        or cap != manifest.config.pacing.max_cost_usd
-    ):
-        index = ItemIndex.open(run_folder / changed.index)
-        Survey(changed.config).scan(known=index, on_progress=on_progress)
+    """Render every request again where another task or a new limit needs a check."""
+    now, before = changed.config.pacing, manifest.config.pacing
+    are_limits_kept = (now.max_cost_usd, now.tpm) == (before.max_cost_usd, before.tpm)
+    if are_limits_kept and changed.identity == manifest.identity:
+        return
+    survey = Survey(changed.config)
+    survey.scan(
+        known=ItemIndex.open(run_folder / changed.index), on_progress=on_progress
+    )
+    survey.check_sendable()
 
 
 def _with_items(
@@ -288,7 +301,8 @@ def _with_items(
     """
     before = ItemIndex.open(run_folder / manifest.index)
     manifest = manifest.with_items_renamed()
-    found = Survey(manifest.config).scan(
+    survey = Survey(manifest.config)
+    found = survey.scan(
         rejected_path=run_folder / manifest.rejected,
         known=before,
         on_progress=on_progress,
@@ -305,6 +319,7 @@ def _with_items(
             "go on with --accept-changes (changed and new items are asked, removed"
             " ones are left out), or put the file back",
         )
+    survey.check_sendable()
     found.index.save(run_folder / manifest.index)
     manifest = manifest.with_index_sealed(run_folder)
     return dataclasses.replace(

@@ -68,7 +68,7 @@ class Guards:
         alike = self._failures[words]
         if alike != (FAILURES_IN_A_ROW if self._judged else FIRST_FAILURES):
             return None
-        which = f"the first {alike} items all"
+        which = f"the first {alike} items of this session all"
         if self._judged:
             which = f"{alike} items in a row"
         return Stop(

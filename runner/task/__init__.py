@@ -20,6 +20,7 @@ code is only ever run from here (taskfile, usercode).
 from runner.task.identity import identity, identity_digest
 from runner.task.inforce import rules_in_force
 from runner.task.loading import load_task
+from runner.task.measure import output_limit_name
 from runner.task.patience import Patience
 from runner.task.protocol import Task
 from runner.task.spec import read_prompt, read_schema
@@ -30,6 +31,7 @@ __all__ = [
     "identity",
     "identity_digest",
     "load_task",
+    "output_limit_name",
     "read_prompt",
     "read_schema",
     "rules_in_force",

@@ -18,6 +18,7 @@ _LIMITS = {
     Endpoint.RESPONSES: ("max_output_tokens",),
     Endpoint.OTHER: ("max_tokens",),
 }
+"""Names of a limit of output tokens, the one to be recommended first."""
 _TEXT_PARTS = {"text", "input_text", "output_text", "refusal", "summary_text"}
 _TEXT_ITEMS = {
     "message",
@@ -98,6 +99,11 @@ def _text_characters(body: JsonObject) -> int:
         elif _is_number(value):
             characters += _CHARACTERS_PER_TOKEN
     return characters
+
+
+def output_limit_name(endpoint: Endpoint) -> str:
+    """How a body for that endpoint bounds its answer, as its newest models want it."""
+    return _LIMITS[endpoint][0]
 
 
 def _output_limit_tokens(endpoint: Endpoint, body: JsonObject) -> int | None:

@@ -28,6 +28,7 @@ from runner.errors import (
 )
 from runner.protocols import Channel, WorkerSettings
 from runner.records import JsonObject
+from runner.redaction import Redactor
 from runner.run_status import Stop, StopKind
 from runner.worker.assignments import Assignments
 from runner.worker.opening import no_thread, open_items, open_tools
@@ -67,7 +68,8 @@ def work(
         stop = _stop_of(error)
         channel.send({"is": "stop", **dataclasses.asdict(stop)})
     except Exception:
-        channel.send({"is": "crash", "traceback": traceback.format_exc()})
+        trace = Redactor(api_key).lines(traceback.format_exc())
+        channel.send({"is": "crash", "traceback": trace})
         raise
     channel.send({"is": "bye"})
 
@@ -271,7 +273,7 @@ class Worker:
                 self._outbox.stop(_stop_of(error))
                 return
             except Exception:  # noqa: BLE001 - the thread's last word goes to the log
-                self._outbox.crashed(traceback.format_exc())
+                self._outbox.crashed(self._tools.without_key(traceback.format_exc()))
                 return
             if ending.again_s is not None:
                 self._assignments.put_aside(row, walk, ending.again_s)

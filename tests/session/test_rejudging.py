@@ -1,6 +1,7 @@
 """A new rule over what is stored: nothing is sent, nothing paid for is left out."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from runner.api_records import Changes
 from runner.cli import main
 from runner.config import Service, TaskSpec
 from runner.durable import with_checksum, without_checksum, write_json
-from runner.errors import HalfJudged, RunChanged, TaskError
+from runner.errors import HalfJudged, RunChanged, StateDamaged, TaskError
 from runner.records import OutcomeState
 from runner.run_folder import MANIFEST
 from runner.session.rejudging import JUDGING
@@ -227,6 +228,23 @@ def test_half_a_rejudgement_of_items_that_nobody_has_any_more_can_be_ended(
     half.session()
     assert half.asked == [1]
     assert half.run.export().invalid == 1
+
+
+def test_verdicts_of_before_are_not_taken_for_those_of_the_new_rule(
+    stage: Stage,
+) -> None:
+    """An older copy of the shard they are in: it holds fewer records than it did."""
+    stage.start("a", "b")
+    stage.session()
+    shard = stage.run.folder / "shard-00"
+    shutil.copytree(shard, stage.folder / "older")
+    stage.run.rejudge(Changes(valid_regex="no answer is like this"))
+    shutil.rmtree(shard)
+    shutil.copytree(stage.folder / "older", shard)
+
+    with pytest.raises(StateDamaged, match="shard 0 of run items was given"):
+        stage.run.export()
+    assert not stage.run.verify().is_sound
 
 
 def test_a_valid_item_whose_earlier_answer_wins_now_is_counted(stage: Stage) -> None:

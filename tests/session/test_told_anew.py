@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,28 @@ def test_a_simulated_run_is_not_pointed_at_a_real_server(stage: Stage) -> None:
     stage.start("a", service=Service(scenario=""))
     with pytest.raises(UsageError, match="asks its own simulator"):
         stage.session(changes=Changes(base_url="http://127.0.0.1:9/v1"))
+
+
+@pytest.mark.parametrize(
+    "limit", [Changes(tpm=1), Changes(max_cost_usd=Decimal("0.00000001"))]
+)
+def test_a_limit_that_lets_no_request_through_is_refused_as_a_start_refuses_it(
+    stage: Stage, limit: Changes
+) -> None:
+    """Otherwise every item would fail by it, on disk."""
+    asking = TaskSpec(
+        prompt="{{text}}", model="gpt-4o-mini", params={"max_completion_tokens": 9}
+    )
+    stage.start("a", "b", "c", task=asking)
+    stage.session(changes=Changes(limit=1))
+
+    with pytest.raises(UsageError, match=r"--tpm allows 1 a|--max-cost is"):
+        stage.session(changes=limit)
+    stage.write_items("a", "b", "c", "d")
+    with pytest.raises(UsageError, match=r"--tpm allows 1 a|--max-cost is"):
+        stage.session(changes=limit, accept_changes=True)
+    assert stage.run.config.pacing.tpm is None
+    assert stage.run.config.pacing.max_cost_usd is None
 
 
 def test_a_rule_mended_in_a_neighbour_of_the_task_file_needs_no_further_consent(
@@ -76,3 +99,17 @@ def test_stop_said_again_goes_on_waiting(
     assert stage.run.stop()
     lock.release()
     assert [number for number in sent if number] == signals
+
+
+def test_a_run_that_ended_just_before_it_was_stopped_is_no_error(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(_pid: int, number: int) -> None:
+        if number == signal.SIGTERM:
+            raise ProcessLookupError
+
+    stage.start("a")
+    lock = RunLock(stage.run.folder, 1.0)
+    monkeypatch.setattr(os, "kill", ended)
+    assert not stage.run.stop()
+    lock.release()
