@@ -47,6 +47,7 @@ from runner.keys import (
     checked_key,
     resolve_key,
 )
+from runner.run_folder import STATE_DIR
 from runner.run_status import RunState, RunStatus
 from runner.session.backing_up import back_up
 from runner.session.changes import changed_config
@@ -61,8 +62,6 @@ from runner.session.working import Wishes, work
 from runner.summary import Summary
 from runner.supervisor.heartbeat import read_status
 from runner.supervisor.stop_request import request_stop
-
-STATE_DIR = Path("state")
 
 
 class Run:

@@ -1,7 +1,7 @@
 """What the user asked for: one RunConfig, passed whole.
 
-Defaults live here and nowhere else. `identity` is the part that must not change
-between start and resume; `pace` is the part a resume may change freely.
+Defaults live here and nowhere else. What of it may change between start and resume
+is for `session/changes` to say.
 
 Floor: words. Knows records, errors and fitting.
 """

@@ -1,12 +1,13 @@
 """What can go wrong, as the person at the terminal meets it.
 
-RunnerError(1: a bug of ours)
+RunnerError(1: a bug of ours; supervisor/loop and cli/guarding have kinds of it)
 ├─ UsageError(2)            an option, a config value, the environment
 │  ├─ ItemFileError         the items file: says the line
 │  ├─ TaskError             prompt, task file, schema, validity rule
 │  ├─ OutputError           a target that must not or cannot be written
 │  └─ EndpointError         the base URL does not answer
 ├─ StoreError(4)            the checkpoint cannot be written: nothing new is sent
+│  └─ StoreClosed           it was closed before: nobody waits for it any more
 └─ StateError(5)            what is on disk forbids going on
    ├─ RunNotFound           no run of that name
    ├─ RunExists             a run of that name, or on those items

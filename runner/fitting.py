@@ -31,7 +31,7 @@ _MOST_SHOWN = 60
 _NEVER_SHOWN = "api_key"
 
 
-class Rule(Protocol):
+class Constraint(Protocol):
     """What an annotation asks beyond the type: `Annotated[int, Within(1, 9)]`."""
 
     @property
@@ -203,7 +203,7 @@ class _Fitting:
             return read(parts[-1 if origin is dict else 0], value)
         return value if hint is Any else _plain(origin or hint, value)
 
-    def _ruled(self, hint: Any, rules: tuple[Rule, ...], value: Any) -> Any:
+    def _ruled(self, hint: Any, rules: tuple[Constraint, ...], value: Any) -> Any:
         wanted = " and ".join(rule.wanted for rule in rules)
         try:
             fitted = self._fitted(hint, value)

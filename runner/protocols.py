@@ -78,7 +78,7 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what the engine holds; all workers are gone by now."""
+        """Release what the engine holds; workers that still live see it."""
         ...
 
 

@@ -1,10 +1,12 @@
-"""What lies where in a run's folder.
+"""What lies where: runs in the state folder, files in a run's.
 
 Floor: words.
 """
 
 from pathlib import Path
 
+STATE_DIR = Path("state")
+"""Where runs live, unless told otherwise."""
 INDEX = "items.index"
 """Where a run begins; the manifest says which file holds it by now."""
 HEARTBEAT = "heartbeat.json"

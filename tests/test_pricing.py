@@ -30,7 +30,7 @@ CACHED = {
 
 
 def book(base_url: str = OPENAI, **service: Any) -> PriceBook:
-    return PriceBook.for_service(Service(base_url=base_url, **service))
+    return PriceBook(Service(base_url=base_url, **service))
 
 
 def answer(model: str | None, usage: Any = None, **body: Any) -> Answer:
@@ -408,12 +408,12 @@ def test_the_price_list_is_not_loaded_before_it_is_needed() -> None:
     code = (
         "import sys; from runner.config import Service;"
         "from runner.pricing import PriceBook, parse_price;"
-        "PriceBook.for_service(Service()).describe();"
+        "PriceBook(Service()).describe();"
         "prices = dict([parse_price('m=1,1,1')]);"
-        "assert PriceBook.for_service(Service(prices=prices)).knows('m');"
-        "assert not PriceBook.for_service(Service(simulated=True)).knows('x');"
+        "assert PriceBook(Service(prices=prices)).knows('m');"
+        "assert not PriceBook(Service(simulated=True)).knows('x');"
         "local = Service(base_url='http://127.0.0.1:8000/v1');"
-        "assert not PriceBook.for_service(local).knows('gpt-4o-mini');"
+        "assert not PriceBook(local).knows('gpt-4o-mini');"
         "sys.exit('genai_prices' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,13 +7,12 @@ import shlex
 from pathlib import Path
 
 from runner.printable import printable
-
-_DEFAULT_STATE_DIR = Path("state")
+from runner.run_folder import STATE_DIR
 
 
 def command_line(verb: str, run: str, state_dir: Path, *more: str) -> str:
     """`runner resume articles`, with the state folder where it is not the usual."""
     words = ["runner", verb, run, *more]
-    if state_dir != _DEFAULT_STATE_DIR:
+    if state_dir != STATE_DIR:
         words += ["--state-dir", str(state_dir)]
     return shlex.join(printable(word) for word in words)

@@ -23,6 +23,7 @@ from runner.config import (
     WORKERS,
     Pacing,
 )
+from runner.run_folder import STATE_DIR
 
 _PACING = Pacing()
 
@@ -202,8 +203,8 @@ class Place:
 
     state_dir: Annotated[
         Path,
-        path("--state-dir", "folder of all runs", "DIR", default="state"),
-    ] = Path("state")
+        path("--state-dir", "folder of all runs", "DIR", default=str(STATE_DIR)),
+    ] = STATE_DIR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -192,7 +192,7 @@ def _opening(
 
 def _price_source(config: RunConfig) -> str:
     """Where prices come from, or that there is none: now it can still be given."""
-    book, model = PriceBook.for_service(config.service), config.task.model
+    book, model = PriceBook(config.service), config.task.model
     if model is None or book.knows(model):
         return book.describe()
     return f"none known for {model} at this server (--price), so the cost is unknown"

@@ -28,7 +28,7 @@ REST_S = 0.05
 or not at all. Read with the next call it would be taken for that call's answer, and
 each answer after it for that of the call before."""
 MOST_BODY_BYTES = 256 * 1024 * 1024
-"""No answer is near this; the store refuses more."""
+"""No answer is near this; the memory of a worker is shared by all its calls."""
 
 
 class _Lane:

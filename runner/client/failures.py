@@ -25,7 +25,7 @@ _NOT_SENT = FailureKind.NOT_SENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Row:
     """One row: every condition that is given must hold."""
 
     kind: FailureKind
@@ -62,7 +62,7 @@ def _statuses(*statuses: int) -> frozenset[int]:
 
 _BY_CODE = (
     # developers.openai.com, guides/error-codes and rate-limits: all of them 429.
-    Rule(
+    Row(
         kind=_DENIED,
         says="the account is out of credit or at its spending limit",
         codes=_codes(
@@ -79,7 +79,7 @@ _BY_CODE = (
         ),
     ),
     # Anthropic's 400 `invalid_request_error`, LiteLLM's where it gives no code.
-    Rule(
+    Row(
         kind=_DENIED,
         says="the account is out of credit or at its spending limit",
         statuses=_statuses(400, 429),
@@ -90,7 +90,7 @@ _BY_CODE = (
         ),
     ),
     # Gemini's OpenAI endpoint: 400 INVALID_ARGUMENT.
-    Rule(
+    Row(
         kind=_DENIED,
         says="the server refuses the key",
         statuses=_statuses(400),
@@ -98,41 +98,41 @@ _BY_CODE = (
     ),
     # "Request too large for gpt-4o ... on tokens per min (TPM)": OpenAI sends 429,
     # Groq 413, both with code rate_limit_exceeded. Waiting does not make it fit.
-    Rule(
+    Row(
         kind=_REJECTED,
         says="the request is larger than the limit on tokens per minute",
         statuses=_statuses(413, 429),
         words=re.compile(r"request too large", re.IGNORECASE),
     ),
-    Rule(
+    Row(
         kind=_DENIED,
         says="there is no such model for this key",
         codes=_codes("model_not_found"),
     ),
-    Rule(
+    Row(
         kind=_DENIED,
         says="the server refuses the key",
         codes=_codes("invalid_api_key", "account_deactivated"),
     ),
     # `slow_down` came as 503 and comes as 429 now; overload asks for the same.
-    Rule(
+    Row(
         kind=FailureKind.SLOW_DOWN,
         says="the server asks for less traffic",
         codes=_codes("slow_down", "server_is_overloaded", "overloaded_error"),
     ),
-    Rule(
+    Row(
         kind=FailureKind.THROTTLED,
         says="the rate limit is reached",
         codes=_codes("rate_limit_exceeded", "rate_limit_error"),
     ),
     # Azure's FAQ: a 400 by the content filter is charged.
-    Rule(
+    Row(
         kind=_REJECTED,
         says="the provider's filter refused the request",
         codes=_codes("content_filter", "content_policy_violation"),
         possibly_billed=True,
     ),
-    Rule(
+    Row(
         kind=_REJECTED,
         says="the server refuses the request",
         codes=_codes("context_length_exceeded", "invalid_prompt"),
@@ -142,74 +142,74 @@ _BY_CODE = (
 _ELSEWHERE = frozenset(range(300, 400))
 
 _BY_STATUS = (
-    Rule(
+    Row(
         kind=_DENIED,
         says="the server sends requests elsewhere; is the base URL right?",
         statuses=_ELSEWHERE,
         before_answers=True,
     ),
     # The base URL has answered: a balancer's or a login page's passing trouble.
-    Rule(
+    Row(
         kind=_SERVER,
         says="the server sends this request elsewhere",
         statuses=_ELSEWHERE,
     ),
-    Rule(kind=_DENIED, says="the server refuses the key", statuses=_statuses(401)),
-    Rule(kind=_DENIED, says="the account is out of credit", statuses=_statuses(402)),
-    Rule(kind=_DENIED, says="the proxy wants a login", statuses=_statuses(407)),
+    Row(kind=_DENIED, says="the server refuses the key", statuses=_statuses(401)),
+    Row(kind=_DENIED, says="the account is out of credit", statuses=_statuses(402)),
+    Row(kind=_DENIED, says="the proxy wants a login", statuses=_statuses(407)),
     # openrouter.ai/docs, errors: 403 also means that one input was flagged.
-    Rule(
+    Row(
         kind=_REJECTED,
         says="the provider's moderation refused the request",
         statuses=_statuses(403),
         words=re.compile(r"\bflagged\b", re.IGNORECASE),
         provider_only=True,
     ),
-    Rule(
+    Row(
         kind=_DENIED,
         says="the server refuses this key, account or region",
         statuses=_statuses(403, 451),
         provider_only=True,
     ),
-    Rule(
+    Row(
         kind=_DENIED,
         says="the server has no such model or path",
         statuses=_statuses(404, 405, 410),
         provider_only=True,
     ),
-    Rule(
+    Row(
         kind=_REJECTED,
         says="the server refuses the request",
         statuses=_statuses(400, 413, 414, 415, 422, 431),
     ),
     # 498: Groq's flex tier without capacity. 429 without a known code includes
     # OpenAI's flex tier ("Resource Unavailable").
-    Rule(
+    Row(
         kind=FailureKind.THROTTLED,
         says="the rate limit is reached",
         statuses=_statuses(429, 498),
     ),
-    Rule(
+    Row(
         kind=FailureKind.SLOW_DOWN,
         says="the server asks for less traffic",
         statuses=_statuses(529),
     ),
     # Somebody gave up waiting for a server that may have gone on to the end;
     # Azure's FAQ: a 408 is charged.
-    Rule(
+    Row(
         kind=_SERVER,
         says="the server did not answer its gateway in time",
         statuses=_statuses(408, 504, 524),
         possibly_billed=True,
     ),
-    Rule(
+    Row(
         kind=_SERVER,
         says="not the provider's own answer; a proxy or portal in between?",
         statuses=_statuses(403, 404, 405, 410, 451),
     ),
-    Rule(kind=_SERVER, says="the server failed", statuses=frozenset(range(400, 600))),
+    Row(kind=_SERVER, says="the server failed", statuses=frozenset(range(400, 600))),
     # OpenAI's Responses API: a 200 with status "failed" and error.code.
-    Rule(
+    Row(
         kind=_SERVER,
         says="the server failed",
         codes=_codes("server_error"),
@@ -217,14 +217,14 @@ _BY_STATUS = (
     ),
 )
 
-_IN_A_200 = Rule(
+_IN_A_200 = Row(
     kind=FailureKind.GARBLED,
     says="an error instead of an answer",
     possibly_billed=True,
 )
 
 
-def of_reply(status: int, error: ErrorBody, *, has_answers: bool) -> Rule:
+def of_reply(status: int, error: ErrorBody, *, has_answers: bool) -> Row:
     """Return the row for a reply that is not an answer.
 
     `has_answers`: others were answered before it.

@@ -20,7 +20,6 @@ from runner.wording import (
     shortened,
 )
 
-"""States in which a process works on the run."""
 _WHY_COLUMNS = 60
 _SLOW_S = 10.0
 """Younger calls are nobody's concern."""

@@ -10,7 +10,7 @@ Floor: doors and rules. Pure decisions over the two states. Knows neither cells 
 threads.
 """
 
-from runner.limiter.headers import Meter, Meters
+from runner.limiter.headers import Meters, ShownLimit
 from runner.limiter.keystate import KeyState
 from runner.limiter.pacing import Bucket
 from runner.limiter.permits import Want
@@ -87,6 +87,6 @@ def _unused(bucket: Bucket, at_most: int, now_ns: int) -> int:
     return bucket.own_limit(now_ns) - bucket.window.total(now_ns)
 
 
-def _least(meters: tuple[Meter, ...]) -> int:
+def _least(meters: tuple[ShownLimit, ...]) -> int:
     left = [meter.remaining for meter in meters if meter.remaining is not None]
     return min(left, default=UNKNOWN)

@@ -30,7 +30,7 @@ _AGAIN = re.compile(r"try again in ((?:\d+(?:\.\d+)?(?:ms|us|h|m|s))+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meter:
+class ShownLimit:
     """One limit as the server shows it."""
 
     limit: int
@@ -63,8 +63,8 @@ class Meter:
 class Meters:
     """All limits one reply shows."""
 
-    requests: tuple[Meter, ...] = ()
-    tokens: tuple[Meter, ...] = ()
+    requests: tuple[ShownLimit, ...] = ()
+    tokens: tuple[ShownLimit, ...] = ()
     """The route's and the project's: either may throttle alone."""
 
 
@@ -116,18 +116,18 @@ def duration_s(text: str) -> float | None:
     return seconds if seconds <= _MAX_RESET_S else None
 
 
-def _said_meter(limit: int, per: str) -> Meter:
+def _said_meter(limit: int, per: str) -> ShownLimit:
     if per == "min":
-        return Meter(limit=limit, said_period_s=MINUTE_S)
+        return ShownLimit(limit=limit, said_period_s=MINUTE_S)
     # Only a used-up day is ever spoken of.
-    return Meter(limit=limit, remaining=0, said_period_s=DAY_S)
+    return ShownLimit(limit=limit, remaining=0, said_period_s=DAY_S)
 
 
-def _meter(headers: Mapping[str, str], kind: str) -> Meter | None:
+def _meter(headers: Mapping[str, str], kind: str) -> ShownLimit | None:
     limit = _count(headers.get(f"x-ratelimit-limit-{kind}", ""))
     if not limit:
         return None
-    return Meter(
+    return ShownLimit(
         limit=limit,
         remaining=_count(headers.get(f"x-ratelimit-remaining-{kind}", "")),
         reset_s=duration_s(headers.get(f"x-ratelimit-reset-{kind}", "")),

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.limiter.daily import Daily
-from runner.limiter.headers import DAY_S, MINUTE_S, Meter, Meters
+from runner.limiter.headers import DAY_S, MINUTE_S, Meters, ShownLimit
 from runner.limiter.keystate import KeyState, request_spacing_of, token_spacing_of
 from runner.limiter.pacing import Bucket
 from runner.limiter.permits import Permit
@@ -53,7 +53,7 @@ def _take_over(
     key: KeyState,
     run: RunState,
     kind: Daily,
-    meters: Sequence[Meter],
+    meters: Sequence[ShownLimit],
     retry_after_s: float | None,
     now_ns: int,
 ) -> int | None:
@@ -84,7 +84,7 @@ def _take_over(
     return max(used, default=None)
 
 
-def _period_s(meter: Meter, known: Mapping[int, int]) -> int | None:
+def _period_s(meter: ShownLimit, known: Mapping[int, int]) -> int | None:
     """The meter's period; if it is not clear, that `known` of its limit.
 
     What was clear once stays so. A server that shows its budget as full again by the

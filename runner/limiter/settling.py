@@ -71,7 +71,7 @@ def said_with(failure: Failure, headers: Mapping[str, str]) -> ServerSaid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A permit, whose line it is on, and two draws in [0, 1) for this end."""
+    """A permit, whose line it is on, and a draw in [0, 1) for this end."""
 
     permit: Permit
     slot: int

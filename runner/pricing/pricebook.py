@@ -46,17 +46,13 @@ class PriceBook:
     """Prices of one service: the user's own first, then the published ones."""
 
     def __init__(self, service: Service) -> None:
+        """Open the prices of a service."""
         self._base_url = service.base_url
         self._own = service.prices
         self._is_simulated = service.simulated
         host = urlsplit(service.base_url).hostname or ""
         self._is_listed = not service.simulated and _is_public_name(host)
         self._says_cost = host == "openrouter.ai" or host.endswith(".openrouter.ai")
-
-    @classmethod
-    def for_service(cls, service: Service) -> "PriceBook":
-        """Open the prices of a service."""
-        return cls(service)
 
     def cost_usd(
         self, endpoint: Endpoint, answer: Answer, requested_model: str

@@ -77,7 +77,7 @@ def export_run(
             batch=batch,
             state=status.state,
             stopped_because=status.stopped_because,
-            price_source=PriceBook.for_service(config.service).describe(),
+            price_source=PriceBook(config.service).describe(),
             now_unix_s=time.time(),
             on_ready=notes.announce,
             on_progress=on_progress

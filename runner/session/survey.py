@@ -30,7 +30,7 @@ class Survey:
         """Load task and prices; raises TaskError or UsageError."""
         self._config = config
         self._task = load_task(config.task, config.items_path)
-        self.prices = PriceBook.for_service(config.service)
+        self.prices = PriceBook(config.service)
         self.first: Request | None = None
         self.counted = 0
         """Items that tokens and dollars are summed over: those within `--limit`."""

@@ -12,6 +12,7 @@ import collections
 import re
 
 from runner.run_status import Stop, StopKind
+from runner.task import CUT_OFF, EMPTY_ANSWER, NO_VECTORS, UNREADABLE_ANSWER
 
 FIRST_ANSWERS = 50
 RAISES_IN_A_ROW = 20
@@ -30,12 +31,12 @@ _HINT_NO_ANSWER = (
     " --base-url?"
 )
 _HINTS_BY_REASON = {
-    "cut off": _HINT_CUT,
-    "unreadable": _HINT_NO_ANSWER,
-    "empty answer": _HINT_NO_ANSWER,
-    "no vectors": _HINT_NO_ANSWER,
+    CUT_OFF: _HINT_CUT,
+    UNREADABLE_ANSWER: _HINT_NO_ANSWER,
+    EMPTY_ANSWER: _HINT_NO_ANSWER,
+    NO_VECTORS: _HINT_NO_ANSWER,
 }
-"""By how a reason begins that is not the user's rule's: `task/defaultverdict.py`."""
+"""By how a reason begins that is not the user's rule's."""
 
 
 class Guards:

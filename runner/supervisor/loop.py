@@ -375,7 +375,7 @@ class Supervisor:
         return dataclasses.replace(pace, waiting_for=self._blocked_by, next_try_s=None)
 
     def _look_for_holders(self) -> None:
-        """Some process holds the limiter's cells and sleeps: say which, once."""
+        """Some process holds the limiter's cells, or code of the user's hangs: once."""
         told = [self._undertaker.blocked_by]
         told += [slot.blocked_by for slot in self._slots.values()]
         blocked_by = next(filter(None, told), None)

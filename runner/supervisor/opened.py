@@ -88,7 +88,6 @@ class OpenRun:
         self._reader = self._open_reader()
         opened.callback(self._close_reader)
         self.totals_by_slot = self._reader.totals_by_slot()
-        self.manifest.check_marks(self.totals_by_slot)
         self._own = Shard(run_folder, SUPERVISOR_SLOT)
         opened.callback(self._own.close)
         self._asked_anew: dict[int, int] = {}

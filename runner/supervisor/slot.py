@@ -27,7 +27,7 @@ class Slot:
     assigned: set[int] = field(default_factory=set)
     slowest: tuple[SlowItem, ...] = ()
     blocked_by: str | None = None
-    """Who keeps it from the limiter's cells, in words."""
+    """Who or what it waits for, in words: another process, the user's own code."""
     under_way: int = 0
     """Calls, from permit to recorded reply; as it says."""
     waiting: int = 0

@@ -31,7 +31,7 @@ _PROVEN_S = 60.0
 """After an outcome: whatever they die of now, a minute ago they could work."""
 _RESTART_MOST_S = 30.0
 _TELL_AFTER_S = 5.0
-_log = logging.getLogger("runner.undertaker")
+_log = logging.getLogger("runner.supervisor")
 
 
 class Undertaker:

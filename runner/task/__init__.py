@@ -17,6 +17,12 @@ Floor: doors and rules. The one door to jsonschema (schema) and regex (patterns)
 code is only ever run from here (taskfile, usercode).
 """
 
+from runner.task.defaultverdict import (
+    CUT_OFF,
+    EMPTY_ANSWER,
+    NO_VECTORS,
+    UNREADABLE_ANSWER,
+)
 from runner.task.identity import identity, identity_digest
 from runner.task.inforce import rules_in_force
 from runner.task.loading import load_task
@@ -26,6 +32,10 @@ from runner.task.protocol import Task
 from runner.task.spec import read_prompt, read_schema
 
 __all__ = [
+    "CUT_OFF",
+    "EMPTY_ANSWER",
+    "NO_VECTORS",
+    "UNREADABLE_ANSWER",
     "Patience",
     "Task",
     "identity",

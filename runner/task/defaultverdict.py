@@ -16,6 +16,11 @@ from typing import Any
 from runner.records import Answer, Endpoint, Verdict
 from runner.task.plainjson import one_line
 
+CUT_OFF = "cut off"
+EMPTY_ANSWER = "empty answer"
+NO_VECTORS = "no vectors"
+UNREADABLE_ANSWER = "unreadable answer"
+"""How these reasons begin: who advises what to do about them goes by it."""
 _CUT = {"length", "max_tokens", "max_output_tokens", "model_length"}
 _BROKEN_OFF = {
     "error": "OpenRouter",
@@ -63,7 +68,7 @@ def _ending(answer: Answer) -> str | None:
     """Why the answer ended too early, in words."""
     reason = answer.finish_reason
     if reason in _CUT:
-        return f"cut off at the output limit (finish_reason {reason})"
+        return f"{CUT_OFF} at the output limit (finish_reason {reason})"
     if reason == "content_filter":
         return "stopped by the content filter"
     if answer.refusal:
@@ -77,13 +82,13 @@ def _text_problem(answer: Answer) -> str | None:
         return one_line(f"not finished (status {status}, {answer.finish_reason})")
     response = answer.response
     is_blank = isinstance(response, str) and not response.strip()
-    return "empty answer" if is_blank or not response else None
+    return EMPTY_ANSWER if is_blank or not response else None
 
 
 def _vector_problem(response: Any, wanted: int) -> str | None:
     vectors = _vectors(response)
     if vectors is None:
-        return "no vectors"
+        return NO_VECTORS
     if len(vectors) != wanted:
         return f"{len(vectors)} vectors for {wanted} inputs"
     for position, vector in enumerate(vectors):

@@ -14,7 +14,7 @@ from runner.config import TaskSpec
 from runner.errors import TaskError
 from runner.records import Answer, Item, Request, Verdict
 from runner.task.bodies import BodyShape
-from runner.task.defaultverdict import default_verdict
+from runner.task.defaultverdict import UNREADABLE_ANSWER, default_verdict
 from runner.task.params import checked_params
 from runner.task.patience import Patience
 from runner.task.plainjson import json_or_null, one_line, quoted
@@ -91,7 +91,7 @@ class _LoadedTask:
 
     def judge(self, item: Item, answer: Answer | None) -> Verdict:
         if answer is None:
-            return Verdict(valid=False, reason="unreadable answer")
+            return Verdict(valid=False, reason=UNREADABLE_ANSWER)
         verdict = self._verdict(item, answer)
         if verdict.valid:
             return verdict

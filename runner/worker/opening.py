@@ -73,7 +73,7 @@ def open_tools(
         limiter=limiter,
         shard=shard,
         client=client,
-        prices=PriceBook.for_service(config.service),
+        prices=PriceBook(config.service),
         clock=clock,
         pacing=config.pacing,
         stop=stop,

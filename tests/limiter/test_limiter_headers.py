@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.limiter.headers import (
-    Meter,
+    ShownLimit,
     duration_s,
     exhausted_reset_s,
     read_meters,
@@ -63,7 +63,7 @@ def test_a_reset_is_a_duration_or_unknown(text: str, seconds: float | None) -> N
 def test_the_period_of_a_limit_is_inferred_or_not_learned(
     limit: int, remaining: int | None, reset_s: float | None, period_s: int | None
 ) -> None:
-    meter = Meter(limit=limit, remaining=remaining, reset_s=reset_s)
+    meter = ShownLimit(limit=limit, remaining=remaining, reset_s=reset_s)
     assert period_s == meter.period_s()
 
 
@@ -73,7 +73,7 @@ def test_a_429_says_its_limit_and_wait_in_words() -> None:
         "(TPM): Limit 30000, Used 29937, Requested 385. Please try again in 644ms."
     )
     meters = read_meters({}, message)
-    assert meters.tokens == (Meter(limit=30_000, said_period_s=60),)
+    assert meters.tokens == (ShownLimit(limit=30_000, said_period_s=60),)
     assert said_wait_s(message) == pytest.approx(0.644)
     assert said_wait_s(message.replace("644ms", "9h")) == 900.0
     day = "Rate limit reached on requests per day (RPD): Limit 200, Used 200"

@@ -98,7 +98,7 @@ def test_a_schema_that_requires_itself_ends() -> None:
     endless = {"properties": {"a": {"$ref": "#"}}, "required": ["a"]}
 
     assert "a" in document_for(endless, random.Random(1))
-    assert document_for({"$ref": "#"}, random.Random(1)) is not document_for
+    assert isinstance(document_for({"$ref": "#"}, random.Random(1)), str)
 
 
 def test_a_broken_document_never_obeys() -> None:
