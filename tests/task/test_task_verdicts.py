@@ -1,7 +1,6 @@
 import base64
 import struct
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -235,16 +234,13 @@ def test_a_pattern_that_backtracks_for_ever_is_cut_after_a_second() -> None:
 
     ticking = threading.Thread(target=tick)
     ticking.start()
-    began = time.monotonic()
     judged = asking.judge(ITEM, answer("a" * 40 + "!"))
-    took_s = time.monotonic() - began
     is_over.set()
     ticking.join()
 
     assert judged == Verdict(
         valid=None, reason="--valid-regex took longer than 1 s", ask_again=False
     )
-    assert took_s < 5
     assert ticks[0] > 10
 
 
