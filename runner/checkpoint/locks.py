@@ -1,29 +1,35 @@
-"""Who may work on a run: the run lock and the presence lock.
+"""Who may work on a run, or replace its files: three locks.
 
 The run lock is held by the supervisor for as long as it lives. Every worker holds
 the presence lock, shared, before its first send; a starter must get it exclusively
 for a moment, so that orphans of a dead supervisor have recorded everything before
 anything is read. `flock`, never `lockf`: the latter is dropped when any descriptor
 of that file is closed anywhere in the process (tried). Forked children let go of both.
+Exports take turns by a lock of the run's folder itself, which needs no room on a disk
+that is full, or only read.
 
 Floor: doors and rules.
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from runner import forks
-from runner.errors import RunLocked
+from runner.errors import OutputError, RunLocked
 from runner.processes import boot_id, process_start
 
 _RUN_LOCK = "run.lock"
 _PRESENCE_LOCK = "presence.lock"
 _LOOKS, _LOOK_S = 5, 0.02
+_TURN_S = 60.0
+"""A turn takes a few syncs; one this long is of a process that somebody stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +124,24 @@ class Presence:
         os.close(self._descriptor)
 
 
+@contextlib.contextmanager
+def export_turn(run_folder: Path) -> Iterator[None]:
+    """No other export of this run replaces files, or notes them, meanwhile.
+
+    Waits for its turn; OutputError where that does not come within a minute.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    descriptor = os.open(run_folder, flags)
+    try:
+        _wait_for_turn(descriptor, run_folder)
+        yield
+    finally:
+        # Not left to close: a child that was forked meanwhile has a copy.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
 def owner_of(run_folder: Path) -> Owner | None:
     """Who holds, or last held, the run."""
     try:
@@ -179,6 +203,20 @@ def _try_lock(descriptor: int, kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _wait_for_turn(descriptor: int, run_folder: Path) -> None:
+    given_up_s = time.monotonic() + _TURN_S
+    # Where there are no such locks no session can work: all exports are alike.
+    with contextlib.suppress(OSError):
+        while not _try_lock(descriptor, fcntl.LOCK_EX):
+            if time.monotonic() >= given_up_s:
+                raise OutputError(
+                    f"another export of run {run_folder.name} is replacing files, and"
+                    " does not come to its end",
+                    "end that process, then do this again",
+                )
+            time.sleep(_LOOK_S)
 
 
 def _held_by(run_folder: Path) -> str:

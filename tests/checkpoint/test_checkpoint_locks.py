@@ -1,5 +1,6 @@
 """One runner a run: two never both send, and nobody reads while others record."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -13,7 +14,7 @@ import pytest
 
 from runner.checkpoint import locks
 from runner.checkpoint.locks import Owner, Presence, RunLock, is_worked_on
-from runner.errors import RunLocked
+from runner.errors import OutputError, RunLocked
 
 
 def test_a_second_runner_of_a_run_is_refused(tmp_path: Path) -> None:
@@ -95,6 +96,55 @@ def test_a_start_is_not_refused_because_somebody_looks_whether_the_run_is_held(
     monkeypatch.setattr(time, "sleep", lambda _: os.close(looking))
 
     RunLock(tmp_path, 2.0).release()
+
+
+def test_exports_take_turns_and_only_as_long_as_one_lives(tmp_path: Path) -> None:
+    """One that is killed in its turn, or forks a child, is in nobody's way."""
+    child = os.fork()
+    if not child:
+        with locks.export_turn(tmp_path):
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+    reading, writing = os.pipe()
+    with locks.export_turn(tmp_path):
+        child = os.fork()
+        if not child:
+            os.close(writing)
+            os.read(reading, 1)
+            os._exit(0)
+    with locks.export_turn(tmp_path):
+        assert list(tmp_path.iterdir()) == []
+    os.close(writing)
+    os.waitpid(child, 0)
+    os.close(reading)
+
+
+def test_an_export_waits_until_another_ones_turn_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn is short."""
+    turn = contextlib.ExitStack()
+    turn.enter_context(locks.export_turn(tmp_path))
+    monkeypatch.setattr(time, "sleep", lambda _: turn.close())
+
+    with locks.export_turn(tmp_path), monkeypatch.context() as patience:
+        patience.setattr(locks, "_TURN_S", 0.0)
+        with pytest.raises(OutputError, match="is replacing files"):
+            turn.enter_context(locks.export_turn(tmp_path))
+
+
+def test_files_are_written_where_a_file_system_knows_no_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No session can work on a copy of a run there, but it can be exported."""
+
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with locks.export_turn(tmp_path):
+        pass
 
 
 HOLDER = """
