@@ -119,6 +119,9 @@ class Summary:
     processed_file: WrittenFile
     failed_file: WrittenFile
     summary_name: str
+    overtaken: bool = False
+    """An export that began later has written these files before: they were kept, and
+    hold all that was recorded when this one began. What this one saw is in no file."""
 
     @property
     def pending(self) -> int:

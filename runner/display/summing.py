@@ -23,13 +23,24 @@ _ENDED_COLUMNS = 28
 
 
 def print_summary(summary: Summary, folder: Path, stream: TextIO) -> None:
-    """The table after a finished run and after an export."""
+    """The table after a finished run and an export; one line if it was overtaken."""
+    if summary.overtaken:
+        print_on(stream, Text(_overtaken_words(summary, folder)))
+        return
     views: list[RenderableType] = [fact_table(summary_facts(summary, folder))]
     if len(summary.sessions) > 1:
         # A pipe has no width, and who reads it has no terminal to look it up in.
         most = _ENDED_COLUMNS if is_live(stream) else None
         views += ["", _sessions(summary.sessions, most)]
     print_on(stream, *views)
+
+
+def _overtaken_words(summary: Summary, folder: Path) -> str:
+    return (
+        f"kept {_path(folder, summary.processed_file)} and the two files beside it: an"
+        " export that began later has written them, with all that was recorded when"
+        " this one began"
+    )
 
 
 def summary_facts(summary: Summary, folder: Path) -> list[Fact]:

@@ -11,7 +11,7 @@ replaces a file, and `ours_now`, let the next export know its own files from oth
 Floor: the run. Knows checkpoint and itemfile, and asks nobody anything.
 """
 
-from runner.finalizer.exporting import export
+from runner.finalizer.exporting import export, format_name
 from runner.finalizer.targets import check_targets, full_paths, ours_now
 
-__all__ = ["check_targets", "export", "full_paths", "ours_now"]
+__all__ = ["check_targets", "export", "format_name", "full_paths", "ours_now"]

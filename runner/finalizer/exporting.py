@@ -11,7 +11,7 @@ import collections
 import contextlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -46,7 +46,7 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
     stopped_because: str | None,
     price_source: str,
     now_unix_s: float,
-    on_ready: Callable[[dict[str, JsonObject]], None] = lambda _: None,
+    on_ready: Callable[[dict[str, JsonObject]], bool] = lambda _: True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
     """Write processed, failed and summary; the same state gives the same bytes.
@@ -68,7 +68,8 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
         price_source: Where its prices are from.
         now_unix_s: How long a session at work has lasted; of no effect otherwise.
         on_ready: Called when all three are on disk beside their targets, none of which
-            is replaced yet, with what each will be, by full path.
+            is replaced yet, with what each will be, by full path. Returns whether they
+            are to be: where not, the summary is `overtaken`.
         on_progress: Called with rows done and rows in all.
 
     Raises:
@@ -79,7 +80,8 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
     """
     run = _Run(run_folder, manifest, index, reader)
     lines = _batch_lines(manifest, items, reader) if batch else None
-    with _beside(output, manifest.config.items_path) as files:
+    beside = _beside(output, manifest.config.items_path)
+    with contextlib.suppress(_Overtaken), beside as files:
         written = _write(
             lines or _item_lines(manifest, items),
             run,
@@ -93,7 +95,7 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
             run=manifest.run,
             state=state,
             stopped_because=stopped_because,
-            format="batch" if batch else "jsonl",
+            format=format_name(batch=batch),
             items=len(index),
             valid=written.states[OutcomeState.VALID],
             invalid=written.states[OutcomeState.INVALID],
@@ -111,8 +113,19 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
             summary_name=output.summary_path.name,
         )
         files.summary.write(_json_of(summary))
-        on_ready(dict(zip(full_paths(output), files.synced(), strict=True)))
+        if not on_ready(dict(zip(full_paths(output), files.synced(), strict=True))):
+            summary = replace(summary, overtaken=True)
+            raise _Overtaken
     return summary
+
+
+def format_name(*, batch: bool) -> str:
+    """As `--format` calls it."""
+    return "batch" if batch else "jsonl"
+
+
+class _Overtaken(Exception):
+    """The targets stay as they are."""
 
 
 def _json_of(summary: Summary) -> bytes:

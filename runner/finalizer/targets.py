@@ -67,7 +67,7 @@ def full_paths(output: Output) -> dict[str, Path]:
 def ours_now(
     output: Output, written: Mapping[str, JsonObject]
 ) -> dict[str, JsonObject]:
-    """What this run wrote of what stands there now, by full path."""
+    """What this run wrote of what stands there now, by full path, as it was noted."""
     paths = full_paths(output).items()
     found = {key: _as_written(path, written.get(key)) for key, path in paths}
     return {key: each for key, each in found.items() if each is not None}
@@ -142,7 +142,7 @@ def _as_written(target: Path, known: JsonObject | None) -> JsonObject | None:
     """What the file was when this run wrote it; None if it is not that any more."""
     for each in (known, (known or {}).get("before")):
         if each and target.exists() and _is_as(target, each):
-            return {name: each[name] for name in ("bytes", "mtime_ns", "sha256")}
+            return {name: each[name] for name in each if name != "before"}
     return None
 
 

@@ -5,8 +5,6 @@ Floor: the run.
 
 import contextlib
 import dataclasses
-import json
-import logging
 import time
 from pathlib import Path
 
@@ -15,18 +13,16 @@ from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.config import default_output
-from runner.durable import write_json
-from runner.errors import RunChanged, StateDamaged
-from runner.finalizer import check_targets, export, ours_now
+from runner.errors import RunChanged
+from runner.finalizer import export, format_name
 from runner.itemfile import ItemIndex, ItemReader
 from runner.pricing import PriceBook
-from runner.records import JsonObject
-from runner.run_folder import EXPORTS, SUPERVISOR_SLOT
+from runner.run_folder import SUPERVISOR_SLOT
+from runner.session.noting import MadeOf, Notes, check_ours
 from runner.summary import Summary
 from runner.supervisor.heartbeat import read_status
 
 WRITING = "writing files"
-_log = logging.getLogger("runner.exporting")
 
 
 def export_run(
@@ -39,6 +35,7 @@ def export_run(
 ) -> Summary:
     """Write the processed, failed and summary files; takes no lock to read.
 
+    Files of an export that began later are kept: the summary is `overtaken` then.
     Raises OutputError if a target must not be written, StateDamaged if an answer
     does not belong to its item, HalfJudged where a rejudgement is not finished.
     """
@@ -51,9 +48,7 @@ def export_run(
             result_key=output.result_key,
         )
     output = dataclasses.replace(output, overwrite=output.overwrite or overwrite)
-    written = files_of_ours(run_folder)
-    check_targets(output, inputs=manifest.config.input_paths, written=written)
-    notes = _Notes(run_folder, written, ours_now(output, written))
+    known = check_ours(run_folder, output, inputs=manifest.config.input_paths)
     status = read_status(run_folder)
     index = ItemIndex.open(run_folder / manifest.index)
     with contextlib.ExitStack() as opened:
@@ -67,6 +62,9 @@ def export_run(
             )
         )
         _hold_verdicts(run_folder, manifest, reader)
+        # Before the first line is read: what comes later may be in none.
+        made_of = MadeOf(reader.totals().records, format_name(batch=batch))
+        notes = Notes(run_folder, output, known, made_of, opened)
         summary = export(
             run_folder=run_folder,
             manifest=manifest,
@@ -83,7 +81,8 @@ def export_run(
             on_progress=on_progress
             and (lambda done, total: on_progress(WRITING, done, total)),
         )
-    notes.confirm()
+        if not summary.overtaken:
+            notes.confirm()
     return summary
 
 
@@ -100,60 +99,3 @@ def _hold_verdicts(run_folder: Path, manifest: Manifest, reader: RunReader) -> N
         raise RunChanged(
             f"run {manifest.run} was changed while it was being read", "do this again"
         )
-
-
-def files_of_ours(run_folder: Path) -> dict[str, JsonObject]:
-    """Files this run wrote, by path: they may be replaced without asking."""
-    try:
-        stored: dict[str, JsonObject] = json.loads((run_folder / EXPORTS).read_bytes())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise StateDamaged(f"{run_folder / EXPORTS} cannot be read: {error}") from error
-    return stored
-
-
-class _Notes:
-    """What is noted of the files, before they are replaced and after.
-
-    In between, each of them is the old one or the new one: killed there, both are
-    this run's own. Apart from the manifest, which a running session holds.
-    """
-
-    def __init__(
-        self,
-        run_folder: Path,
-        written: dict[str, JsonObject],
-        before: dict[str, JsonObject],
-    ) -> None:
-        self._path = run_folder / EXPORTS
-        self._written = written
-        self._before = before
-        self._new: dict[str, JsonObject] = {}
-
-    def announce(self, new: dict[str, JsonObject]) -> None:
-        """The files are about to become these."""
-        self._new = new
-        with contextlib.suppress(OSError):  # told once, where they have
-            self._note(
-                {
-                    path: {**each, "before": self._before.get(path)}
-                    for path, each in new.items()
-                }
-            )
-
-    def confirm(self) -> None:
-        """They have."""
-        try:
-            self._note(self._new)
-        except OSError as error:
-            # The files may be on another disk because this one is full.
-            _log.warning(
-                "%s cannot be written (%s): the next export takes these files for"
-                " somebody else's, and needs --overwrite",
-                self._path,
-                error.strerror,
-            )
-
-    def _note(self, entries: dict[str, JsonObject]) -> None:
-        write_json(self._path, {**self._written, **entries})

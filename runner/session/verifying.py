@@ -29,8 +29,8 @@ from runner.checkpoint.walking import Record, Unreadable
 from runner.errors import StateError
 from runner.itemfile import ItemIndex, read_rejected
 from runner.records import AttemptState, OutcomeState
-from runner.session.exporting import files_of_ours
 from runner.session.findings import Findings
+from runner.session.noting import files_of_ours
 from runner.supervisor.heartbeat import check_last_sign
 
 CHECKING = "checking records"

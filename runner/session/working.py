@@ -18,14 +18,14 @@ from runner.clock import Clock
 from runner.config import RunConfig
 from runner.durable import blaming_the_disk
 from runner.errors import RunChanged, StoreError
-from runner.finalizer import check_targets
 from runner.itemfile import ItemIndex, digest_of
 from runner.records import OutcomeState
 from runner.run_folder import LOG
 from runner.run_status import RunState, RunStatus, Stop, StopKind
 from runner.session.changes import changed_config, check_unchanged, identity_of
-from runner.session.exporting import export_run, files_of_ours
+from runner.session.exporting import export_run
 from runner.session.naming import refuse_shared_output
+from runner.session.noting import check_ours
 from runner.session.simulating import server_for
 from runner.session.survey import Survey
 from runner.supervisor.concurrency import check_descriptors
@@ -247,9 +247,7 @@ def _updated(
     check_unchanged(manifest.identity, identity, accept=wishes.accept_changes)
     if config.output != manifest.config.output:
         refuse_shared_output(run_folder.parent, config.output, manifest.run)
-    check_targets(
-        config.output, inputs=config.input_paths, written=files_of_ours(run_folder)
-    )
+    check_ours(run_folder, config.output, inputs=config.input_paths)
     changed = dataclasses.replace(manifest, config=config, identity=identity)
     if digest_of(config.items_path).sha256 != manifest.items_sha256:
         changed = _with_items(run_folder, changed, wishes, on_progress)

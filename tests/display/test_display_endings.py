@@ -360,6 +360,17 @@ def test_a_partial_export_says_what_is_missing() -> None:
     assert "1 line left out" in shown
 
 
+def test_an_export_that_was_overtaken_says_which_files_are_kept_and_no_numbers() -> (
+    None
+):
+    """Its numbers are not those of the files."""
+    shown = _summed(a_summary(valid=50, overtaken=True))
+    assert shown.startswith("kept ")
+    assert "articles_processed.jsonl and the two files beside it" in shown
+    assert "with all that was recorded when this one began" in shown
+    assert 1 == shown.count("\n")
+
+
 def _attempt(**changes: object) -> Attempt:
     attempt = Attempt(
         number=7,

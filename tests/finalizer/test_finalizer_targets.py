@@ -160,7 +160,12 @@ def test_a_file_of_somebody_else_is_not_overwritten(items: Path) -> None:
 def exported(night: Night) -> dict[str, JsonObject]:
     """Write the three files; what was told of them."""
     told: dict[str, JsonObject] = {}
-    night.export(on_ready=told.update)
+
+    def note(files: dict[str, JsonObject]) -> bool:
+        told.update(files)
+        return True
+
+    night.export(on_ready=note)
     return told
 
 

@@ -104,7 +104,7 @@ def test_a_note_that_cannot_be_written_is_said_once_with_what_follows(
     def refuse(*_: Any) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("runner.session.exporting.write_json", refuse)
+    monkeypatch.setattr("runner.session.noting.write_json", refuse)
     caplog.clear()
     with caplog.at_level(logging.WARNING, "runner"):
         stage.run.export()
