@@ -296,6 +296,27 @@ MUTANTS = (
         "session/test_killed_while_files_are_replaced.py",
     ),
     _one(
+        "an older export replaces the files of a newer one",
+        "session/noting.py",
+        '            if each.get("records", 0) > self._made_of.records  # older versions: none\n',
+        "            if False\n",
+        "session/test_two_exports_at_once.py",
+    ),
+    _one(
+        "an export writes back the notes it read when it began",
+        "session/noting.py",
+        "known, self._written = self._written, files_of_ours(self._folder)",
+        "known = self._written",
+        "session/test_two_exports_at_once.py",
+    ),
+    _one(
+        "exports replace files without taking turns",
+        "session/noting.py",
+        "        self._opened.enter_context(export_turn(self._folder))\n",
+        "",
+        "session/test_two_exports_at_once.py",
+    ),
+    _one(
         "a salvage takes no lock",
         "session/salvaging.py",
         "            held.callback(RunLock(run_folder, time.time()).release)\n",
