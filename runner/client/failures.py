@@ -177,6 +177,13 @@ _BY_STATUS = (
         statuses=_statuses(404, 405, 410),
         provider_only=True,
     ),
+    # A wrong base URL, in words that are no provider's: waiting would last all night.
+    Row(
+        kind=_DENIED,
+        says="nothing is at that address; is the base URL right?",
+        statuses=_statuses(404, 405, 410),
+        before_answers=True,
+    ),
     Row(
         kind=_REJECTED,
         says="the server refuses the request",

@@ -98,7 +98,7 @@ class Breaker:
     is_mixed: int = 0
     """The streak holds two items, or a request that never left: not the item."""
     is_unsent: int = 0
-    """Nothing in the streak ever left this machine."""
+    """The latest of them never left this machine."""
     is_silent: int = 0
     """Nobody was told anything in the streak, nor while its first call waited."""
     streak_ns: int = 0
@@ -146,13 +146,13 @@ class Breaker:
         if is_known and not what.unsent and not self.is_open:
             return
         if not self.streak:
-            self.first_item, self.is_mixed, self.is_unsent = what.item, 0, 1
+            self.first_item, self.is_mixed = what.item, 0
             self.is_silent = int(self.answered_ns < what.sent_ns)
             self.streak_ns = now_ns
             self.sends = self.older = self.older_answers = 0
         self.streak += 1
         self.older += int(what.sent_ns < self.streak_ns)
-        self.is_unsent &= int(what.unsent)
+        self.is_unsent = int(what.unsent)
         self.is_silent &= int(not what.told)
         self.is_mixed |= int(what.unsent or what.item != self.first_item)
         if self.is_open:
@@ -174,8 +174,8 @@ class Breaker:
         """Set the next probe's moment; `draw` is uniform in [0, 1).
 
         No doubling: after an hour's outage nobody wants to wait another one. While
-        nothing left this machine a probe costs nothing, so a short blip is asked
-        about soon.
+        nothing leaves this machine a probe costs nothing, so a short blip is asked
+        about soon, also one that began by cutting off what was under way.
         """
         self.probe_slot = NOBODY
         is_blip = self.is_unsent and now_ns - self.streak_ns < _QUICK_FOR_NS

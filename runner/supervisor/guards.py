@@ -19,6 +19,11 @@ RAISES_IN_A_ROW = 20
 FIRST_FAILURES = 20
 FAILURES_IN_A_ROW = 200
 """Later in the run: so many neighbours in a file may be too long, hardly more."""
+INVALID_IN_A_ROW = 200
+"""Where the rule has said yes before: in a trial of three items, or until the server
+became another one. Hard items may be neighbours, so the row must be longer, too, than
+a tenth of what was valid in this session."""
+_SHARE = 10
 _HINT_ASKED = "mend what is asked, then `runner resume --accept-changes --retry-failed`"
 _HINT_TPM = "allow more tokens: `runner resume --tpm N --retry-failed`"
 _HINT_RULE = "fix the rule, then `runner rejudge` (free) and `runner resume`"
@@ -45,7 +50,7 @@ class Guards:
     def __init__(self, *, any_valid: bool) -> None:
         """`any_valid`: the run holds valid answers, so its rule can say yes."""
         self._rule_can_say_yes = any_valid
-        self._judged = 0
+        self._judged = self._valid = self._invalid_in_a_row = 0
         self._raises = 0
         self._failures: collections.Counter[str] = collections.Counter()
 
@@ -55,10 +60,15 @@ class Guards:
         self._failures.clear()
         self._raises = self._raises + 1 if valid is None else 0
         self._rule_can_say_yes |= bool(valid)
+        self._valid += bool(valid)
+        self._invalid_in_a_row = 0 if valid else self._invalid_in_a_row + 1
         if self._raises >= RAISES_IN_A_ROW:
             return _rule(f"{self._raises} answers in a row could not be judged", reason)
         if not self._rule_can_say_yes and self._judged == FIRST_ANSWERS:
             return _rule(f"the first {self._judged} answers are all invalid", reason)
+        row = self._invalid_in_a_row
+        if row >= max(INVALID_IN_A_ROW, self._valid // _SHARE):
+            return _rule(f"{row:,} answers in a row are invalid", reason)
         return None
 
     def saw_failure(self, reason: str) -> Stop | None:

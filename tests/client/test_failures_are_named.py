@@ -21,10 +21,12 @@ GARBLED = FailureKind.GARBLED
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 
 
-def failure(status: int, body: bytes | dict[str, Any] | list[Any]) -> Failure:
+def failure(
+    status: int, body: bytes | dict[str, Any] | list[Any], *, has_answers: bool = False
+) -> Failure:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     flight = Flight(0.0, 60.0, None)
-    flight.has_answers = lambda: False
+    flight.has_answers = lambda: has_answers
     found = failure_in(status, content, flight)
     assert found is not None
     return found
@@ -114,9 +116,11 @@ UNKNOWN_MODEL = "The model `gpt-9` does not exist or you do not have access to i
         (407, HTML, DENIED),
         # A proxy or portal in between.
         (403, HTML, SERVER),
-        (404, HTML, SERVER),
-        (404, b"404 page not found", SERVER),
-        (404, {"timestamp": 1, "status": 404, "error": "Not Found"}, SERVER),
+        # Or the base URL is wrong.
+        (404, HTML, DENIED),
+        (405, b"", DENIED),
+        (404, b"404 page not found", DENIED),
+        (404, {"timestamp": 1, "status": 404, "error": "Not Found"}, DENIED),
         (403, {"message": "Forbidden"}, SERVER),
         # The request itself.
         (400, openai(code="context_length_exceeded"), REJECTED),
@@ -140,6 +144,13 @@ def test_a_refusal_is_taken_for_what_it_is(
     status: int, body: bytes | dict[str, Any] | list[Any], kind: FailureKind
 ) -> None:
     assert failure(status, body).kind == kind
+
+
+@pytest.mark.parametrize("status", [302, 404, 405, 410])
+def test_an_address_that_has_answered_is_the_right_one(status: int) -> None:
+    """A passing trouble of a balancer or portal: waited for, and no item is blamed."""
+    assert failure(status, HTML, has_answers=False).kind == DENIED
+    assert failure(status, HTML, has_answers=True).kind == SERVER
 
 
 @pytest.mark.parametrize(

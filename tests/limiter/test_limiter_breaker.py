@@ -248,6 +248,22 @@ def test_a_short_blip_in_which_nothing_left_is_asked_about_after_5_s(
     assert all(30 <= waited < 60.1 for waited in waits[6:])
 
 
+def test_a_server_that_is_restarted_is_asked_about_soon_as_well(
+    tmp_path: Path,
+) -> None:
+    """It cut off what was under way first: that was sent."""
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    under_way = [granted(limiter, want(number)) for number in range(8)]
+    for permit in under_way[:4]:
+        limiter.failed(permit, failure(FailureKind.CUT), {}, NOTHING)
+    for permit in under_way[4:]:
+        limiter.failed(permit, UNSENT, {}, NOTHING)
+    before_s = clock.now_s
+    assert granted(limiter).is_probe
+    assert 5 <= clock.now_s - before_s < 5.1
+
+
 def test_only_one_probe_at_a_time_and_a_dead_prober_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

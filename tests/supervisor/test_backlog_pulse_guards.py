@@ -168,10 +168,34 @@ def test_fifty_invalid_answers_stop_a_run_only_if_none_was_ever_valid() -> None:
     """A rule that has said yes can say yes."""
     fresh, seasoned = Guards(any_valid=False), Guards(any_valid=True)
     stops = [fresh.saw_verdict(valid=False, reason="no") for _ in range(50)]
-    others = [seasoned.saw_verdict(valid=False, reason="no") for _ in range(500)]
+    others = [seasoned.saw_verdict(valid=False, reason="no") for _ in range(199)]
 
     assert [stop is not None for stop in stops] == [False] * 49 + [True]
-    assert others == [None] * 500
+    assert others == [None] * 199
+
+
+def test_two_hundred_invalid_answers_in_a_row_stop_a_run_whatever_it_holds() -> None:
+    """A trial of three items went well; from then on everything is paid four times."""
+    guards = Guards(any_valid=True)
+    for _ in range(3):
+        assert guards.saw_verdict(valid=True, reason=None) is None
+    stops = [guards.saw_verdict(valid=False, reason="no JSON") for _ in range(200)]
+
+    assert stops[:199] == [None] * 199
+    assert stops[199] is not None
+    assert stops[199].message == "200 answers in a row are invalid, e.g.: no JSON"
+    assert "rejudge" in (stops[199].hint or "")
+
+
+def test_hard_items_may_be_neighbours_in_a_run_that_goes_well() -> None:
+    """A stop at three in the morning costs the night."""
+    guards = Guards(any_valid=True)
+    for _ in range(5_000):
+        assert guards.saw_verdict(valid=True, reason=None) is None
+    stops = [guards.saw_verdict(valid=False, reason="no") for _ in range(500)]
+
+    assert stops[:499] == [None] * 499
+    assert stops[499] is not None
 
 
 @pytest.mark.parametrize(
