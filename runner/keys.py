@@ -66,6 +66,10 @@ def checked_key(key: str, source: str) -> str:
             f"the API key holds spaces, control or non-ASCII characters ({source})",
             "only the key itself belongs there, in one line",
         )
+    if key[0] == key[-1] and key[0] in "\"'`":
+        raise UsageError(
+            f"the API key stands in quotes ({source})", "leave the quotes out"
+        )
     return key
 
 

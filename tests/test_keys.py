@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import UsageError
-from runner.keys import resolve_key
+from runner.keys import checked_key, resolve_key
 from runner.redaction import Redactor
 
 KEY = "sk-canary-0123456789"
@@ -73,6 +73,13 @@ def test_what_no_header_can_carry_is_refused_and_not_shown(
         resolve_key("OPENAI_API_KEY", key_file, None)
     assert 2 == caught.value.exit_code
     assert not content.strip() or content.strip() not in str(caught.value)
+
+
+@pytest.mark.parametrize("quote", ["'", '"', "`"])
+def test_quotes_round_the_key_are_not_sent_with_it(quote: str) -> None:
+    """As a line of an .env file brings them."""
+    with pytest.raises(UsageError, match="stands in quotes"):
+        checked_key(f"{quote}sk-abc123{quote}", "OPENAI_API_KEY")
 
 
 def test_a_missing_or_binary_key_file_is_a_usage_error(tmp_path: Path) -> None:

@@ -252,9 +252,7 @@ def _close(run: api.Run, finish: Finish, state_dir: Path, key_source: str) -> No
         folder = run.config.output.summary_path.parent
         display.print_summary(finish.summary, folder, display.outlet(sys.stdout))
         if again := _retry_options(finish.summary):
-            show = command_line("show", run.name, state_dir, "line:N")
-            resume = command_line("resume", run.name, state_dir, *again)
-            display.note(f"why one of them  {show}\nask them again   {resume}")
+            _note_remedies(run.name, state_dir, finish.summary, again)
         return
     display.note(
         display.closing_text(
@@ -264,6 +262,19 @@ def _close(run: api.Run, finish: Finish, state_dir: Path, key_source: str) -> No
             key_source=key_source,
         )
     )
+
+
+def _note_remedies(
+    name: str, state_dir: Path, summary: Summary, again: list[str]
+) -> None:
+    """What can be done about items without a valid answer; what is free first."""
+    show = command_line("show", name, state_dir, "line:N")
+    display.note(f"why one of them  {show}")
+    if summary.invalid:
+        rejudge = command_line("rejudge", name, state_dir)
+        display.note(f"a better rule    {rejudge} (free: judges the answers again)")
+    resume = command_line("resume", name, state_dir, *again)
+    display.note(f"ask them again   {resume} (new requests)")
 
 
 def _retry_options(summary: Summary) -> list[str]:

@@ -29,9 +29,7 @@ def check_simulator(service: Service) -> None:
             f"--scenario: {error}", "all settings: runner simulate --help"
         ) from error
     if importlib.util.find_spec("aiohttp") is None:
-        raise UsageError(
-            "the simulator needs aiohttp", "pip install 'runner[simulator]'"
-        )
+        raise UsageError("the simulator needs aiohttp", "pip install aiohttp")
 
 
 def become_simulator(arguments: Sequence[str]) -> NoReturn:

@@ -178,7 +178,9 @@ def left_facts(status: RunStatus) -> list[Fact]:
     if not status.in_flight:
         return []
     answers = count(status.in_flight, "answer")
-    return [Fact("waiting", f"for {answers} under way", "careful")]
+    # Whoever is impatient pays for them and has nothing.
+    words = f"for {answers} under way (Ctrl-C again gives up what may be billed)"
+    return [Fact("waiting", words, "careful")]
 
 
 def _verdicts(status: RunStatus) -> Iterator[Fact]:

@@ -37,7 +37,8 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name) or name.endswith((".", " ")):
         raise UsageError(
             f"{name!r} cannot be the name of a run",
-            "letters, digits, '-', '_', '.' and spaces, at most 100 (--name)",
+            "letters, digits, '-', '_', '.' and spaces, at most 100; the first is a"
+            " letter or digit, the last no '.' or space (--name)",
         )
     return name
 

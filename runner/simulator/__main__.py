@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         from runner.simulator import serving  # noqa: PLC0415 (needs the extra)
     except ModuleNotFoundError as error:
-        return _fail(f"{error}: pip install 'runner[simulator]'")
+        return _fail(f"{error}: pip install aiohttp")
     try:
         text = sys.stdin.read() if options.scenario == "-" else options.scenario
         if options.scenario == "-":

@@ -84,9 +84,7 @@ def launch(
     """
     parse(scenario)
     if importlib.util.find_spec("aiohttp") is None:
-        raise LaunchError(
-            "the simulator needs aiohttp: pip install 'runner[simulator]'"
-        )
+        raise LaunchError("the simulator needs aiohttp: pip install aiohttp")
     ledger = ledger.absolute()
     ledger.parent.mkdir(parents=True, exist_ok=True)
     ready = ledger.with_name(f"{ledger.name}.{uuid.uuid4().hex}.ready")

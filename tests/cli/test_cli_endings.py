@@ -393,5 +393,9 @@ def test_a_finish_with_items_that_have_no_valid_answer_says_how_to_ask_them_agai
     said = capfd.readouterr().err
     assert (options is not None) == ("ask them again" in said)
     if options:
-        assert f"ask them again   runner resume articles {options}\n" in said
+        asked = f"ask them again   runner resume articles {options} (new requests)\n"
+        assert asked in said
         assert "why one of them  runner show articles line:N\n" in said
+    assert ("a better rule    runner rejudge articles (free" in said) == (
+        "invalid" in counts
+    )

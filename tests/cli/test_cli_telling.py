@@ -150,7 +150,7 @@ def test_without_the_extra_a_simulated_run_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert 2 == main([*START, "--simulate"])
-    assert "pip install 'runner[simulator]'" in capfd.readouterr().err
+    assert "pip install aiohttp" in capfd.readouterr().err
 
 
 def test_every_option_of_a_resume_reaches_the_changes(stage: Stage) -> None:
