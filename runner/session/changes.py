@@ -25,7 +25,7 @@ from runner.config import (
 )
 from runner.errors import RunChanged, UsageError
 from runner.preflight import check_base_url
-from runner.task import identity
+from runner.task import identity, may_be_a_rule
 
 _MOST_LINES = 12
 _SERVER = "base-url"
@@ -75,8 +75,17 @@ def check_unchanged(
         )
     raise RunChanged(
         f"{', '.join(names)} changed since this run began:\n{shown}\n",
-        "go on with --accept-changes (answers given before stay as they are),"
-        " or begin another run with --new",
+        _ways_on(names),
+    )
+
+
+def _ways_on(names: list[str]) -> str:
+    """What can be done about changes; what is free first."""
+    free = "`runner rejudge` takes over what only changes the rule, for free; "
+    is_free = all(may_be_a_rule(name) for name in names)
+    return (
+        f"{free if is_free else ''}go on with --accept-changes (answers given before"
+        " stay as they are), or begin another run with --new (pays for all again)"
     )
 
 

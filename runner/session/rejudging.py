@@ -30,13 +30,12 @@ from runner.redaction import Redactor
 from runner.run_folder import SUPERVISOR_SLOT
 from runner.session.changes import changed_config, identity_of
 from runner.supervisor.opened import holding
-from runner.task import Patience, Task, load_task
+from runner.task import Patience, Task, load_task, may_be_a_rule
 from runner.worker.result import result_json
 
 CHECKING_ITEMS = "checking items"
 JUDGING = "judging answers"
 _ZERO = Decimal(0)
-_RULES = ("task", "schema", "valid-regex", "choices", "reask-truncated")
 
 
 def rejudge(
@@ -133,13 +132,8 @@ def _rules_of(before: RunConfig, after: RunConfig, patience: Patience) -> Task:
 
 def _with_rules(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:
     """The identity with new rules; what is asked is compared at the next resume."""
-    rules = {name: text for name, text in now.items() if _is_rule(name)}
-    return {**{n: t for n, t in before.items() if not _is_rule(n)}, **rules}
-
-
-def _is_rule(name: str) -> bool:
-    """A task file holds rules as well as questions, and so do its neighbours."""
-    return name in _RULES or name.startswith("task import ")
+    rules = {name: text for name, text in now.items() if may_be_a_rule(name)}
+    return {**{n: t for n, t in before.items() if not may_be_a_rule(n)}, **rules}
 
 
 class _Court:

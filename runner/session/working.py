@@ -17,7 +17,7 @@ from runner.checkpoint.manifest import Manifest
 from runner.clock import Clock
 from runner.config import RunConfig
 from runner.durable import blaming_the_disk
-from runner.errors import RunChanged, StoreError
+from runner.errors import OutputError, RunChanged, StoreError
 from runner.itemfile import ItemIndex, digest_of
 from runner.records import OutcomeState
 from runner.run_folder import LOG
@@ -193,6 +193,12 @@ def _with_files(
         )
         status = dataclasses.replace(finish.status, state=RunState.STOPPED)
         return dataclasses.replace(finish, stop=stop, status=status)
+    except OutputError as error:
+        name = run_folder.name
+        raise OutputError(
+            f"every item of run {name} has its outcome on record, but {error.message}",
+            f"{error.hint}; `runner export {name}` writes the files then",
+        ) from error
     return dataclasses.replace(finish, summary=summary)
 
 

@@ -23,7 +23,7 @@ from runner.task.defaultverdict import (
     NO_VECTORS,
     UNREADABLE_ANSWER,
 )
-from runner.task.identity import identity, identity_digest
+from runner.task.identity import identity, identity_digest, may_be_a_rule
 from runner.task.inforce import rules_in_force
 from runner.task.loading import load_task
 from runner.task.measure import output_limit_name
@@ -41,6 +41,7 @@ __all__ = [
     "identity",
     "identity_digest",
     "load_task",
+    "may_be_a_rule",
     "output_limit_name",
     "read_prompt",
     "read_schema",

@@ -18,6 +18,15 @@ from runner.task.schema import canonical
 from runner.task.spec import completed
 from runner.task.taskfile import read_source
 
+_RULES = frozenset({"schema", "valid-regex", "choices", "reask-truncated"})
+_TASK_FILE = "task"
+_NEIGHBOUR = "task import "
+
+
+def may_be_a_rule(name: str) -> bool:
+    """Whether what stands under that name may say which answers are valid."""
+    return name in _RULES or name == _TASK_FILE or name.startswith(_NEIGHBOUR)
+
 
 def identity(spec: TaskSpec) -> dict[str, str]:
     """Name to full text; in a stable order, only what was given.
@@ -67,7 +76,7 @@ def _json(value: object) -> str:
 
 def _sources(path: Path) -> Iterator[tuple[str, str]]:
     """The task file, then the files beside it that it imports, by name."""
-    yield "task", read_source(path)
+    yield _TASK_FILE, read_source(path)
     found = {path.stem: read_source(path)}
     waiting = [path.stem]
     while waiting:
@@ -77,7 +86,7 @@ def _sources(path: Path) -> Iterator[tuple[str, str]]:
                 found[name] = read_source(neighbour)
                 waiting.append(name)
     for name in sorted(found.keys() - {path.stem}):
-        yield f"task import {name}.py", found[name]
+        yield f"{_NEIGHBOUR}{name}.py", found[name]
 
 
 def _imported(source: str) -> set[str]:

@@ -35,7 +35,8 @@ class Patience:
         self._lock = threading.Lock()
         self._idle: list[SimpleQueue[_Call]] = []
         self._given_up: set[Future[Any]] = set()
-        self._since_s: dict[Future[Any], float] = {}
+        self._waited_for: dict[Future[Any], tuple[float, str]] = {}
+        """Since when, and what the function is called."""
 
     @property
     def given_up(self) -> int:
@@ -45,7 +46,14 @@ class Patience:
     def waits_longer_than(self, seconds: float) -> int:
         """Callers that have been waiting for longer than that."""
         now_s = self._clock.monotonic_s()
-        return sum(now_s - at_s > seconds for at_s in self._since_s.copy().values())
+        waited_for = self._waited_for.copy().values()
+        return sum(now_s - since_s > seconds for since_s, _ in waited_for)
+
+    def waited_for(self, seconds: float) -> str | None:
+        """Name of the function that is waited for longest, if longer than that."""
+        now_s = self._clock.monotonic_s()
+        since_s, name = min(self._waited_for.copy().values(), default=(now_s, ""))
+        return name if now_s - since_s > seconds else None
 
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         """What the function returns.
@@ -58,7 +66,8 @@ class Patience:
         if helper is None:
             return function(*arguments)
         future: Future[Any] = Future()
-        self._since_s[future] = self._clock.monotonic_s()
+        name = getattr(function, "__name__", type(function).__name__)
+        self._waited_for[future] = self._clock.monotonic_s(), name
         try:
             helper.put((future, function, arguments))
             # Not `result`: that could not tell a function's own TimeoutError.
@@ -67,7 +76,7 @@ class Patience:
             self._give_up(future)
             error = future.exception(0)
         finally:
-            del self._since_s[future]
+            del self._waited_for[future]
         if error is not None:
             raise error
         return future.result()

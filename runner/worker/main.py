@@ -221,10 +221,15 @@ class Worker:
 
     def _blocked_by(self) -> str | None:
         """What keeps calls from going on here, where it is neither server nor limit."""
-        is_idle = not self._tools.flights
-        if is_idle and self._tools.patience.waits_longer_than(_LONG_S):
-            return f"the task file: a call of it has not returned for {_LONG_S:g} s"
-        return self._tools.limiter.blocked_by()
+        patience = self._tools.patience
+        name = None if self._tools.flights else patience.waited_for(_LONG_S)
+        if name is None:
+            return self._tools.limiter.blocked_by()
+        # Always in the same words: they go to the log when they change.
+        return (
+            f"the task file: {name} has not returned for {_LONG_S:g} s, and is given up"
+            f" after {patience.limit_s:g} s"
+        )
 
     def _end_if_crowded(self) -> None:
         """In a new process none of them is left."""

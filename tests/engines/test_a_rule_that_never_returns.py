@@ -87,7 +87,10 @@ def test_what_hangs_is_told_where_nothing_else_is_under_way(
     listener = begun(inline, hanging(settings, tmp_path, {2}))
     inline.send(1, work(range(20)))
     listener.until(lambda: told(listener) is not None)
-    assert told(listener) == "the task file: a call of it has not returned for 0.1 s"
+    assert told(listener) == (
+        "the task file: is_response_valid has not returned for 0.1 s, and is given up"
+        " after 300 s"
+    )
     RELEASED.set()
     listener.until(lambda: len(listener.done) == 20 and not told(listener))
 

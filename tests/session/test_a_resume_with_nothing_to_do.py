@@ -3,9 +3,11 @@
 import pytest
 from session_stage import Killed, Script, Stage, valid_but
 
+from runner.config import default_output
+from runner.errors import OutputError
 from runner.exit_codes import exit_code
 from runner.records import OutcomeState
-from runner.run_status import RunState
+from runner.run_status import RunState, RunStatus
 from runner.supervisor.loop import Supervisor
 
 INVALID, FAILED, VALID = OutcomeState.INVALID, OutcomeState.FAILED, OutcomeState.VALID
@@ -79,3 +81,19 @@ def test_a_run_killed_after_its_last_item_is_finished_by_a_resume(
     assert stage.session().nothing_left
     assert stage.run.status().state is RunState.FINISHED
     assert stage.run.config.output.summary_path.exists()
+
+
+def test_a_folder_that_vanished_costs_only_the_files(stage: Stage) -> None:
+    """And that is what is said: every answer is recorded."""
+    folder = stage.folder / "answers"
+    folder.mkdir()
+    stage.start("a", "b", output=default_output(stage.items_path, folder / "a.jsonl"))
+
+    def vanish(status: RunStatus) -> None:
+        if status.state is RunState.FINISHED:
+            folder.rmdir()
+
+    with pytest.raises(OutputError, match=r"every item of run items has its outcome"):
+        stage.session(on_status=vanish)
+    folder.mkdir()
+    assert stage.run.export().valid == 2

@@ -72,8 +72,14 @@ def test_a_rule_mended_in_a_neighbour_of_the_task_file_needs_no_further_consent(
     stage.start("a", task=TaskSpec(task_path=task, model="gpt-4o-mini"))
     stage.session()
     neighbour.write_text("def check(text): return True\n")
-    with pytest.raises(RunChanged, match="task import my_rules"):
+    with pytest.raises(RunChanged, match="task import my_rules") as changed:
         stage.session()
+    assert "`runner rejudge` takes over what only changes the rule" in str(
+        changed.value
+    )
+    with pytest.raises(RunChanged, match="model, task import my_rules") as changed:
+        stage.session(changes=Changes(model="other"))
+    assert "rejudge" not in str(changed.value)
 
     stage.run.rejudge()
     assert stage.session().nothing_left

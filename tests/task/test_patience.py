@@ -117,10 +117,13 @@ def test_it_is_known_who_waits_and_for_how_long(released: threading.Event) -> No
     caller.start()
     until(lambda: patience.waits_longer_than(0) > 0)
 
+    assert patience.waited_for(0) == "wait"
     assert patience.waits_longer_than(60) == 0
+    assert patience.waited_for(60) is None
     released.set()
     caller.join()
     assert patience.waits_longer_than(0) == 0
+    assert patience.waited_for(0) is None
 
 
 def test_without_a_thread_to_spare_the_function_is_called_all_the_same(
