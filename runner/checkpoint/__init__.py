@@ -7,7 +7,8 @@ What it is  entries     attempts and outcomes     envelope   bytes and checksums
             history     an item's earlier attempts           manifest  what a run is
             anew        items to be asked anew    locks      who may work on it
 Reading     reading     a run                     shard_reading  one shard
-            intake      rescued replies           last_commit  of a killed writer
+            undisturbed while sessions may begin  intake     rescued replies
+            last_commit of a killed writer
 Damage      walking     every row                 recounting the totals once more
             recovering  what can be read          pages      of a broken tree
             frames      behind a broken -wal

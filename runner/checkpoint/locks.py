@@ -25,7 +25,7 @@ from runner import forks
 from runner.errors import OutputError, RunLocked
 from runner.processes import boot_id, process_start
 
-_RUN_LOCK = "run.lock"
+RUN_LOCK = "run.lock"
 _PRESENCE_LOCK = "presence.lock"
 _LOOKS, _LOOK_S = 5, 0.02
 _TURN_S = 60.0
@@ -52,7 +52,7 @@ class RunLock:
 
     def __init__(self, run_folder: Path, started_unix_s: float) -> None:
         """Take it at once; RunLocked, naming the holder, if that is not possible."""
-        self._descriptor = _open(run_folder / _RUN_LOCK)
+        self._descriptor = _open(run_folder / RUN_LOCK)
         if not _lock_past_onlookers(self._descriptor, run_folder):
             os.close(self._descriptor)
             name = run_folder.name
@@ -145,7 +145,7 @@ def export_turn(run_folder: Path) -> Iterator[None]:
 def owner_of(run_folder: Path) -> Owner | None:
     """Who holds, or last held, the run."""
     try:
-        return Owner(**json.loads((run_folder / _RUN_LOCK).read_bytes()))
+        return Owner(**json.loads((run_folder / RUN_LOCK).read_bytes()))
     except (OSError, ValueError, TypeError):
         # Not there yet, seen between truncate and write, or no lock file at all.
         return None
@@ -188,7 +188,7 @@ def _lock_past_onlookers(descriptor: int, run_folder: Path) -> bool:
 
 def _is_held(run_folder: Path) -> bool:
     try:
-        descriptor = os.open(run_folder / _RUN_LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(run_folder / RUN_LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False  # not there, or not for us to open
     try:

@@ -47,8 +47,11 @@ class ShardReader:
         """
         self.slot = slot
         self._path = shard_folder(run_folder, slot) / DATABASE
+        wal = self._path.with_name(f"{DATABASE}-wal")
+        self.is_still = not (live or wal.exists())
+        """It is read without locks: pages written meanwhile tear it in two."""
         self._disk = SealedDisk(str(self._path.parent))
-        self._connection = self._connect(live=live)
+        self._connection = self._connect()
 
     def identity(self) -> JsonObject:
         """Which run and slot this shard says it belongs to."""
@@ -232,16 +235,15 @@ class ShardReader:
             stored = Attempt.from_json(fields)
             yield waiting.get((stored.number, stored.attempt), (stored, body))
 
-    def _connect(self, *, live: bool) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         # A missing or zero-length database would open as an empty, healthy one,
         # and everything would be paid for again.
         if not self._path.is_file() or self._path.stat().st_size == 0:
             raise StateDamaged(f"{self._path} is missing or empty")
-        wal = self._path.with_name(f"{self._path.name}-wal")
-        # `immutable` needs no file of its own, so it works on a full disk and on
-        # read-only media; but it never sees what is written after it was opened.
-        is_still = not live and not wal.exists()
-        mode = "immutable=1" if is_still else "mode=ro"
+        # `mode=ro` makes a -wal and a -shm file where there are none, and fails where
+        # it cannot: on a full disk, on read-only media. `immutable` does without, and
+        # without locks: that nobody writes meanwhile is for `undisturbed` to see.
+        mode = "immutable=1" if self.is_still else "mode=ro"
         with self._refusing_damage():
             return sqlite3.connect(
                 f"{self._path.resolve().as_uri()}?{mode}", uri=True, timeout=10

@@ -16,11 +16,11 @@ import tempfile
 from pathlib import Path
 
 from runner.api_records import BackedUp, Progress
-from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.rescue import RESCUE
 from runner.checkpoint.shard import shard_folder
 from runner.checkpoint.store import DATABASE
+from runner.checkpoint.undisturbed import Look, undisturbed
 from runner.durable import make_private_folder, open_private, sync_folder
 from runner.errors import OutputError, StateDamaged
 from runner.run_folder import EXPORTS, HEARTBEAT
@@ -67,10 +67,9 @@ def back_up(
 def _sound_copy(run_folder: Path, temp: Path, on_progress: Progress | None) -> BackedUp:
     """A copy that was read again and is sound; StateDamaged if there is none."""
     why = ""
+    folder = temp / "run"
     for _ in range(_TRIES):
-        folder = temp / "run"
-        shutil.rmtree(folder, ignore_errors=True)
-        open_ = _copy(run_folder, folder)
+        open_ = undisturbed(run_folder, lambda look: _copy(run_folder, folder, look))
         if open_ is None:
             why = "it is being judged anew"
             continue
@@ -86,14 +85,35 @@ def _sound_copy(run_folder: Path, temp: Path, on_progress: Progress | None) -> B
     raise StateDamaged(f"{run_folder} is not sound: {why}", "see `runner verify`")
 
 
-def _copy(run_folder: Path, folder: Path) -> int | None:
+def _copy(run_folder: Path, folder: Path, look: Look) -> int | None:
     """Write the copy; how many requests were under way, None: a copy of two states."""
+    shutil.rmtree(folder, ignore_errors=True)  # one that is not sound
     make_private_folder(folder)
-    is_live = is_worked_on(run_folder)
     manifest = Manifest.load(run_folder)
+    _copy_small_files(run_folder, folder, manifest, look)
+    reader = look.open_reader(manifest)
+    reader.hold_still()
+    if not Manifest.load(run_folder).is_judged_as(manifest):
+        return None
+    for slot, shard in reader.shards.items():
+        path = shard_folder(folder, slot) / DATABASE
+        os.close(open_private(path))  # SQLite would make it readable for all
+        with contextlib.closing(sqlite3.connect(path)) as target:
+            shard.copy_to(target)
+    totals = reader.totals_by_slot()
+    manifest.with_marks(totals).save(folder)
+    for slot in manifest.shards:
+        sync_folder(shard_folder(folder, slot))
+    return sum(each.open for each in totals.values())
+
+
+def _copy_small_files(
+    run_folder: Path, folder: Path, manifest: Manifest, look: Look
+) -> None:
+    """What stands beside the shards, but for the manifest; also the rescue files."""
     names = {manifest.index, manifest.rejected, manifest.asking_anew}
     names |= {manifest.held_back, EXPORTS}
-    if not is_live:
+    if not look.is_live:
         names.add(HEARTBEAT)  # of a live run it would be newer than the copy
     for name in filter(None, names):
         _copy_file(run_folder / name, folder / name)
@@ -101,20 +121,6 @@ def _copy(run_folder: Path, folder: Path) -> int | None:
         make_private_folder(shard_folder(folder, slot))
         source = shard_folder(run_folder, slot) / RESCUE
         _copy_file(source, shard_folder(folder, slot) / RESCUE)
-    with contextlib.closing(manifest.open_reader(run_folder, live=is_live)) as reader:
-        reader.hold_still()
-        if not Manifest.load(run_folder).is_judged_as(manifest):
-            return None
-        for slot, shard in reader.shards.items():
-            path = shard_folder(folder, slot) / DATABASE
-            os.close(open_private(path))  # SQLite would make it readable for all
-            with contextlib.closing(sqlite3.connect(path)) as target:
-                shard.copy_to(target)
-        totals = reader.totals_by_slot()
-    manifest.with_marks(totals).save(folder)
-    for slot in manifest.shards:
-        sync_folder(shard_folder(folder, slot))
-    return sum(each.open for each in totals.values())
 
 
 def _copy_file(source: Path, target: Path) -> None:

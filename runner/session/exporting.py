@@ -9,14 +9,15 @@ import time
 from pathlib import Path
 
 from runner.api_records import Progress
-from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
-from runner.config import default_output
+from runner.checkpoint.undisturbed import Look, undisturbed
+from runner.config import Output, default_output
 from runner.errors import RunChanged
 from runner.finalizer import export, format_name
 from runner.itemfile import ItemIndex, ItemReader
 from runner.pricing import PriceBook
+from runner.records import JsonObject
 from runner.run_folder import SUPERVISOR_SLOT
 from runner.session.noting import MadeOf, Notes, check_ours
 from runner.summary import Summary
@@ -39,32 +40,59 @@ def export_run(
     Raises OutputError if a target must not be written, StateDamaged if an answer
     does not belong to its item, HalfJudged where a rejudgement is not finished.
     """
-    manifest = Manifest.load(run_folder)
-    manifest.refuse_half_judged()
+
+    def written(look: Look) -> Summary:
+        manifest = Manifest.load(run_folder)
+        manifest.refuse_half_judged()
+        output = _output(manifest, processed_path, overwrite=overwrite)
+        return _write(
+            run_folder, manifest, output, look, batch=batch, on_progress=on_progress
+        )
+
+    return undisturbed(run_folder, written)
+
+
+def _output(
+    manifest: Manifest, processed_path: Path | None, *, overwrite: bool
+) -> Output:
+    """Where the three files go."""
     output = manifest.config.output
     if processed_path is not None:
         output = dataclasses.replace(
             default_output(manifest.config.items_path, processed_path.absolute()),
             result_key=output.result_key,
         )
-    output = dataclasses.replace(output, overwrite=output.overwrite or overwrite)
-    known = check_ours(run_folder, output, inputs=manifest.config.input_paths)
+    return dataclasses.replace(output, overwrite=output.overwrite or overwrite)
+
+
+def _write(
+    run_folder: Path,
+    manifest: Manifest,
+    output: Output,
+    look: Look,
+    *,
+    batch: bool,
+    on_progress: Progress | None,
+) -> Summary:
+    """Write the files; Disturbed, before any is replaced, where that must not be."""
+    config = manifest.config
+    known = check_ours(run_folder, output, inputs=config.input_paths)
     status = read_status(run_folder)
     index = ItemIndex.open(run_folder / manifest.index)
     with contextlib.ExitStack() as opened:
-        config = manifest.config
         items = opened.enter_context(
             contextlib.closing(ItemReader(config.items_path, index, config.id_field))
         )
-        reader = opened.enter_context(
-            contextlib.closing(
-                manifest.open_reader(run_folder, live=is_worked_on(run_folder))
-            )
-        )
+        reader = look.open_reader(manifest)
         _hold_verdicts(run_folder, manifest, reader)
         # Before the first line is read: what comes later may be in none.
         made_of = MadeOf(reader.totals().records, format_name(batch=batch))
         notes = Notes(run_folder, output, known, made_of, opened)
+
+        def ready(new: dict[str, JsonObject]) -> bool:
+            look.end()
+            return notes.announce(new)
+
         summary = export(
             run_folder=run_folder,
             manifest=manifest,
@@ -77,7 +105,7 @@ def export_run(
             stopped_because=status.stopped_because,
             price_source=PriceBook(config.service).describe(),
             now_unix_s=time.time(),
-            on_ready=notes.announce,
+            on_ready=ready,
             on_progress=on_progress
             and (lambda done, total: on_progress(WRITING, done, total)),
         )

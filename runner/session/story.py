@@ -7,14 +7,12 @@ import bisect
 import contextlib
 import heapq
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 from runner.api_records import ItemStory, Unresolved
-from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
-from runner.checkpoint.reading import RunReader
+from runner.checkpoint.undisturbed import Look, undisturbed
 from runner.errors import UsageError
 from runner.itemfile import ItemIndex, ItemReader, id_text, possible_digests
 
@@ -25,16 +23,20 @@ _MOST_DIGITS = 18
 
 def unresolved_of(run_folder: Path) -> Unresolved:
     """Requests that may have been billed without an answer, and their price."""
+    return undisturbed(run_folder, lambda look: _unresolved(run_folder, look))
+
+
+def _unresolved(run_folder: Path, look: Look) -> Unresolved:
+    reader = look.open_reader(Manifest.load(run_folder))
+    if reader.totals().open == 0:
+        return Unresolved(count=0, worst_usd=Decimal(0), first_items=())
     count, worst_usd, is_known = 0, Decimal(0), True
     first: list[tuple[int, str]] = []
-    with _reading(run_folder) as (_, reader):
-        if reader.totals().open == 0:
-            return Unresolved(count=0, worst_usd=Decimal(0), first_items=())
-        for attempt in reader.unresolved():
-            count += 1
-            is_known &= attempt.worst_usd is not None
-            worst_usd += attempt.worst_usd or 0
-            first.append((attempt.number, id_text(attempt.item_id)))
+    for attempt in reader.unresolved():
+        count += 1
+        is_known &= attempt.worst_usd is not None
+        worst_usd += attempt.worst_usd or 0
+        first.append((attempt.number, id_text(attempt.item_id)))
     return Unresolved(
         count=count,
         worst_usd=worst_usd if is_known else None,
@@ -44,27 +46,32 @@ def unresolved_of(run_folder: Path) -> Unresolved:
 
 def story_of(run_folder: Path, item: str) -> ItemStory:
     """All attempts of one item, given by its id or as `line:N`; or UsageError."""
-    with _reading(run_folder) as (manifest, reader):
-        index = ItemIndex.open(run_folder / manifest.index)
-        row = _row_of(index, item)
-        if row is None:
-            raise _unknown(manifest, index, item)
-        ref = index.ref(row)
-        config = manifest.config
-        items = ItemReader(config.items_path, index, config.id_field)
-        with contextlib.closing(items):
-            item_id = items.read(row).item_id
-        reader.check_keys()
-        found = reader.outcome(ref.number)
-        return ItemStory(
-            item_id=item_id,
-            number=ref.number,
-            line=ref.line,
-            state=found[0].state if found else None,
-            reason=found[0].reason if found else None,
-            attempts=tuple(reader.attempts(ref.number)),
-            result=json.loads(found[1]) if found else None,
-        )
+    return undisturbed(run_folder, lambda look: _story(run_folder, item, look))
+
+
+def _story(run_folder: Path, item: str, look: Look) -> ItemStory:
+    manifest = Manifest.load(run_folder)
+    reader = look.open_reader(manifest)
+    index = ItemIndex.open(run_folder / manifest.index)
+    row = _row_of(index, item)
+    if row is None:
+        raise _unknown(manifest, index, item)
+    ref = index.ref(row)
+    config = manifest.config
+    items = ItemReader(config.items_path, index, config.id_field)
+    with contextlib.closing(items):
+        item_id = items.read(row).item_id
+    reader.check_keys()
+    found = reader.outcome(ref.number)
+    return ItemStory(
+        item_id=item_id,
+        number=ref.number,
+        line=ref.line,
+        state=found[0].state if found else None,
+        reason=found[0].reason if found else None,
+        attempts=tuple(reader.attempts(ref.number)),
+        result=json.loads(found[1]) if found else None,
+    )
 
 
 def _row_of(index: ItemIndex, item: str) -> int | None:
@@ -98,11 +105,3 @@ def _unknown(manifest: Manifest, index: ItemIndex, item: str) -> UsageError:
         f"its {len(index):,} items stand between line {index.line(0):,} and {last:,};"
         " blank lines and lines left out are none",
     )
-
-
-@contextlib.contextmanager
-def _reading(run_folder: Path) -> Iterator[tuple[Manifest, RunReader]]:
-    manifest = Manifest.load(run_folder)
-    reader = manifest.open_reader(run_folder, live=is_worked_on(run_folder))
-    with contextlib.closing(reader):
-        yield manifest, reader

@@ -19,12 +19,12 @@ from pathlib import Path
 from runner.api_records import Progress, Verified
 from runner.checkpoint.anew import load_due
 from runner.checkpoint.entries import Attempt, Outcome, number_of
-from runner.checkpoint.locks import is_worked_on
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader, ShardReader
 from runner.checkpoint.recounting import recount
 from runner.checkpoint.rescue import RESCUE
 from runner.checkpoint.shard import shard_folder
+from runner.checkpoint.undisturbed import Look, undisturbed
 from runner.checkpoint.walking import Record, Unreadable
 from runner.errors import StateError
 from runner.itemfile import ItemIndex, read_rejected
@@ -41,17 +41,18 @@ _TOLD_EVERY = 2_000
 
 def verify_run(run_folder: Path, *, on_progress: Progress | None = None) -> Verified:
     """Read everything; RunNotFound or StateDamaged only for the manifest itself."""
-    manifest = Manifest.load(run_folder)
-    return _Inspection(run_folder, manifest, on_progress).verified()
+    return undisturbed(
+        run_folder, lambda look: _Inspection(run_folder, look, on_progress).verified()
+    )
 
 
 class _Inspection:
     def __init__(
-        self, run_folder: Path, manifest: Manifest, on_progress: Progress | None
+        self, run_folder: Path, look: Look, on_progress: Progress | None
     ) -> None:
         self._folder = run_folder
-        self._manifest = manifest
-        self._live = is_worked_on(run_folder)
+        self._look = look
+        self._manifest = Manifest.load(run_folder)
         self._on_progress = on_progress
         self._findings = Findings()
         self._attempts = self._outcomes = self._done = self._total = 0
@@ -68,6 +69,7 @@ class _Inspection:
                 self._check_shard(shard)
         if self._findings.is_empty:
             self._check_together()
+        self._look.end(is_damaged=not self._findings.is_empty)
         return Verified(
             run=self._manifest.run,
             attempts=self._attempts,
@@ -98,7 +100,7 @@ class _Inspection:
             with self._noting(manifest.rejected):
                 for _ in read_rejected(folder / manifest.rejected):
                     pass
-        if not self._live:
+        if not self._look.is_live:
             with self._noting("manifest.json"):
                 manifest.refuse_unlisted_shards(folder)
 
@@ -106,7 +108,7 @@ class _Inspection:
         shards: list[ShardReader] = []
         for slot in self._manifest.shards:
             with self._noting(self._name(slot)):
-                shard = ShardReader(self._folder, slot, live=self._live)
+                shard = self._look.open_shard(slot)
                 opened.callback(shard.close)
                 shard.hold_still()
                 shard.key_totals()
@@ -139,16 +141,15 @@ class _Inspection:
     def _check_together(self) -> None:
         """What only shows once every record by itself is well."""
         with self._noting("shards"):
-            reader = self._manifest.open_reader(self._folder, live=self._live)
-            with contextlib.closing(reader):
-                reader.hold_still()
-                check_last_sign(self._folder, reader.totals())
-                for outcome, result in reader.outcomes():
-                    self._check_outcome(reader, outcome, result)
-                if recount(reader) != reader.totals():
-                    self._findings.note(
-                        "shards", "their records do not add up to their totals", SALVAGE
-                    )
+            reader = self._look.open_reader(self._manifest)
+            reader.hold_still()
+            check_last_sign(self._folder, reader.totals())
+            for outcome, result in reader.outcomes():
+                self._check_outcome(reader, outcome, result)
+            if recount(reader) != reader.totals():
+                self._findings.note(
+                    "shards", "their records do not add up to their totals", SALVAGE
+                )
 
     def _check_outcome(
         self, reader: RunReader, outcome: Outcome, result: bytes
@@ -184,7 +185,7 @@ class _Inspection:
         # of, or recorded in another shard within the moment that was looked at.
         if reader.carried():
             return True
-        if not self._live or slot not in self._manifest.shards:
+        if not self._look.is_live or slot not in self._manifest.shards:
             return False
         fresh = ShardReader(self._folder, slot, live=True)
         with contextlib.closing(fresh):

@@ -6,16 +6,16 @@ in the shards, which are exact even after SIGKILL.
 Floor: the run.
 """
 
-import contextlib
 import dataclasses
 import json
 import os
 from pathlib import Path
 
 from runner.checkpoint.anew import is_due, load_due
-from runner.checkpoint.locks import is_worked_on, owner_of
+from runner.checkpoint.locks import owner_of
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
+from runner.checkpoint.undisturbed import Look, undisturbed
 from runner.durable import is_unaltered, with_checksum
 from runner.errors import StateDamaged
 from runner.records import JsonObject, Totals
@@ -66,15 +66,18 @@ def read_status(run_folder: Path) -> RunStatus:
 
     Raises RunNotFound, StateDamaged or StateTooNew.
     """
+    return undisturbed(run_folder, lambda look: _status(run_folder, look))
+
+
+def _status(run_folder: Path, look: Look) -> RunStatus:
     manifest = Manifest.load(run_folder)
     beat = _read(run_folder)
-    is_alive = is_worked_on(run_folder)
-    reader = manifest.open_reader(run_folder, live=is_alive)
-    with contextlib.closing(reader):
-        totals = reader.totals()
-        is_told = is_alive and _is_of_owner(run_folder, beat)
-        anew = beat.get("anew", 0) if is_told else _due(run_folder, manifest, reader)
-        is_new = not (beat or is_alive) and _is_new(run_folder, reader)
+    is_alive = look.is_worked_on
+    reader = look.open_reader(manifest)
+    totals = reader.totals()
+    is_told = is_alive and _is_of_owner(run_folder, beat)
+    anew = beat.get("anew", 0) if is_told else _due(run_folder, manifest, reader)
+    is_new = not (beat or is_alive) and _is_new(run_folder, reader)
     if totals.records < beat.get("records", 0):
         raise _older(run_folder, beat, totals)
     unresolved = _unresolved(run_folder, beat, totals) if is_alive else totals.open

@@ -20,7 +20,6 @@ ROOM = re.compile(r"`(\w+)`")
 LONGER = {
     "runner/api.py:run": "a signature and its docstring",
     "runner/finalizer/exporting.py:export": "a signature and its docstring",
-    "runner/session/exporting.py:export_run": "hands eleven things to one call",
 }
 """File or file:function → why it may be longer."""
 PATHS_OF_A_MACHINE = re.compile(r"(?<![\w.])/(?:root|home|Users|work)/\w")

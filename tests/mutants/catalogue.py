@@ -291,8 +291,8 @@ MUTANTS = (
     _one(
         "an export is noted after its files are replaced",
         "session/exporting.py",
-        "            on_ready=notes.announce,\n",
-        "",
+        "            return notes.announce(new)\n",
+        "            return True\n",
         "session/test_killed_while_files_are_replaced.py",
     ),
     _one(
@@ -572,6 +572,28 @@ MUTANTS = (
         "        if not self._path.is_file() or self._path.stat().st_size == 0:\n",
         "        if not self._path.parent.exists():\n",
         *_STORE,
+    ),
+    _one(
+        "what was read of pages torn by a session counts",
+        "checkpoint/undisturbed.py",
+        "        return shard.is_still and",
+        "        return False and",
+        "checkpoint/test_checkpoint_undisturbed.py",
+        "session/test_a_session_begins_while_a_run_is_read.py",
+    ),
+    _one(
+        "a session that begins beside a reader is called damage",
+        "checkpoint/undisturbed.py",
+        "            if look.is_past():\n",
+        "            if False:\n",
+        "checkpoint/test_checkpoint_undisturbed.py",
+    ),
+    _one(
+        "an export replaces files by what a session has overtaken",
+        "session/exporting.py",
+        "            look.end()\n",
+        "",
+        "session/test_a_session_begins_while_a_run_is_read.py",
     ),
     _one(
         "an old copy of a shard goes unnoticed",

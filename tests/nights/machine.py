@@ -172,7 +172,7 @@ class Machine:
     def _connection(self) -> Callable[..., Reading]:
         disk = self.disk
 
-        def connect(reader: Any, *, live: bool) -> Reading:
+        def connect(reader: Any) -> Reading:
             return disk.connection(reader._path.parent)
 
         return connect

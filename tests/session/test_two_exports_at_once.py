@@ -1,5 +1,6 @@
 """Of two exports of a run the later beginning counts, whichever is ready first."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -12,6 +13,7 @@ from session_stage import Killed, Script, Stage, valid_but
 
 from runner.api_records import Progress
 from runner.checkpoint import locks
+from runner.checkpoint.undisturbed import Look
 from runner.errors import OutputError
 from runner.records import OutcomeState
 from runner.run_folder import EXPORTS
@@ -53,8 +55,14 @@ def at_work(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
     stage.start("a", "b", "c", "d", "e")
     with pytest.raises(Killed):
         stage.session(Script(killed_after=2))
-    monkeypatch.setattr("runner.session.exporting.is_worked_on", lambda _: True)
+    monkeypatch.setattr("runner.session.exporting.undisturbed", as_one_at_work)
     return stage
+
+
+def as_one_at_work(run_folder: Path, read: Callable[[Look], Any]) -> Any:
+    """It is read in one look, as a run that somebody works on."""
+    with contextlib.ExitStack() as opened:
+        return read(Look(run_folder, opened, is_last=True))
 
 
 def test_what_was_read_while_a_run_worked_replaces_no_file_of_the_finished_run(
