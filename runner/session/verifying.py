@@ -29,9 +29,10 @@ from runner.checkpoint.walking import Record, Unreadable
 from runner.errors import StateError
 from runner.itemfile import ItemIndex, read_rejected
 from runner.records import AttemptState, OutcomeState
+from runner.run_folder import HEARTBEAT
 from runner.session.findings import Findings
 from runner.session.noting import files_of_ours
-from runner.supervisor.heartbeat import check_last_sign
+from runner.supervisor.heartbeat import NOT_NEEDED, check_told, records_told
 
 CHECKING = "checking records"
 SALVAGE = "put a backup back, or `runner salvage` keeps what is readable"
@@ -52,9 +53,12 @@ class _Inspection:
     ) -> None:
         self._folder = run_folder
         self._look = look
-        self._manifest = Manifest.load(run_folder)
         self._on_progress = on_progress
         self._findings = Findings()
+        self._told = 0
+        with self._noting(HEARTBEAT, NOT_NEEDED):
+            self._told = records_told(run_folder)  # before the manifest
+        self._manifest = Manifest.load(run_folder)
         self._attempts = self._outcomes = self._done = self._total = 0
         self._index: ItemIndex | None = None
 
@@ -143,7 +147,7 @@ class _Inspection:
         with self._noting("shards"):
             reader = self._look.open_reader(self._manifest)
             reader.hold_still()
-            check_last_sign(self._folder, reader.totals())
+            check_told(self._folder, self._told, reader.totals())
             for outcome, result in reader.outcomes():
                 self._check_outcome(reader, outcome, result)
             if recount(reader) != reader.totals():

@@ -24,6 +24,7 @@ from runner.run_status import Pace, RunState, RunStatus, SlowItem
 
 _BLOCK_BYTES = 4096
 """What even the shortest file takes of a disk; a heartbeat is about 1,500 bytes."""
+NOT_NEEDED = "delete it: no number of the run depends on it"
 _ENDED = (RunState.STOPPED, RunState.FINISHED)
 
 
@@ -70,16 +71,16 @@ def read_status(run_folder: Path) -> RunStatus:
 
 
 def _status(run_folder: Path, look: Look) -> RunStatus:
-    manifest = Manifest.load(run_folder)
+    Manifest.load(run_folder)  # what is no run, or too new, is told as that
     beat = _read(run_folder)
+    manifest = Manifest.load(run_folder)  # lists all that the heartbeat counts
     is_alive = look.is_worked_on
     reader = look.open_reader(manifest)
     totals = reader.totals()
     is_told = is_alive and _is_of_owner(run_folder, beat)
     anew = beat.get("anew", 0) if is_told else _due(run_folder, manifest, reader)
     is_new = not (beat or is_alive) and _is_new(run_folder, reader)
-    if totals.records < beat.get("records", 0):
-        raise _older(run_folder, beat, totals)
+    check_told(run_folder, beat.get("records", 0), totals)
     unresolved = _unresolved(run_folder, beat, totals) if is_alive else totals.open
     state = RunState.NEW if is_new else _state(beat, is_alive=is_alive)
     told = beat if is_alive else {}
@@ -109,11 +110,28 @@ def _status(run_folder: Path, look: Look) -> RunStatus:
 def check_last_sign(run_folder: Path, totals: Totals) -> None:
     """StateDamaged if less is there than when this run last gave a sign of life.
 
-    Between two high-water marks of the manifest, which are a minute apart.
+    Between two high-water marks of the manifest, which are a minute apart. Only for a
+    run that nobody works on: of one at work, `records_told` comes first.
     """
-    beat = _read(run_folder)
-    if totals.records < beat.get("records", 0):
-        raise _older(run_folder, beat, totals)
+    check_told(run_folder, records_told(run_folder), totals)
+
+
+def records_told(run_folder: Path) -> int:
+    """How many records there were at the last sign of life; StateDamaged."""
+    told: int = _read(run_folder).get("records", 0)
+    return told
+
+
+def check_told(run_folder: Path, told: int, totals: Totals) -> None:
+    """StateDamaged if there are less records than `records_told` gave before.
+
+    Before the manifest was read, too: else it may count a shard that is not listed.
+    """
+    if totals.records < told:
+        raise StateDamaged(
+            f"{run_folder.name} was given {told:,} records, but shows only"
+            f" {totals.records:,}"
+        )
 
 
 def _unresolved(run_folder: Path, beat: JsonObject, totals: Totals) -> int:
@@ -159,16 +177,7 @@ def _read(run_folder: Path) -> JsonObject:
 
 
 def _damaged(path: Path, why: object) -> StateDamaged:
-    return StateDamaged(
-        f"{path} is damaged: {why}", "delete it: no number of the run depends on it"
-    )
-
-
-def _older(run_folder: Path, beat: JsonObject, totals: Totals) -> StateDamaged:
-    return StateDamaged(
-        f"{run_folder.name} was given {beat['records']:,} records, but shows only"
-        f" {totals.records:,}"
-    )
+    return StateDamaged(f"{path} is damaged: {why}", NOT_NEEDED)
 
 
 def _is_new(run_folder: Path, reader: RunReader) -> bool:

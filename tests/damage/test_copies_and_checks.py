@@ -13,10 +13,14 @@ from fake_clock import FakeClock
 from damage.looks import LOOKS, exported, survey
 from damage.originals import Maker, Original, finished, killed
 from runner.api import Run
+from runner.checkpoint.locks import RunLock
 from runner.checkpoint.manifest import Manifest
+from runner.checkpoint.reading import RunReader
+from runner.checkpoint.shard import Shard
 from runner.cli import main
 from runner.errors import OutputError, RunChanged, StateDamaged
 from runner.records import OutcomeState
+from runner.run_status import RunState
 from runner.session.working import Wishes, work
 
 
@@ -70,6 +74,18 @@ def test_an_altered_file_beside_the_shards_is_refused(home: Path, name: str) -> 
 
     with pytest.raises(StateDamaged, match="checksum"):
         Run(run.folder).status()
+
+
+def test_a_damaged_sign_of_life_is_no_damage_to_any_record(home: Path) -> None:
+    """Nobody has to salvage a run for it."""
+    run = finished(home)
+    (run.folder / "heartbeat.json").write_text("{")
+
+    (damage,) = Run(run.folder).verify().damage
+    assert damage.file == "heartbeat.json"
+    assert damage.do == "delete it: no number of the run depends on it"
+    (run.folder / "heartbeat.json").unlink()
+    assert Run(run.folder).verify().is_sound
 
 
 def test_the_index_of_another_run_is_refused_by_everybody(home: Path) -> None:
@@ -139,6 +155,50 @@ def test_a_run_at_work_is_verified_and_backed_up(home: Path) -> None:
     status = Run(restored).status()
     assert (status.unresolved, status.totals.valid) == (1, 8)
     assert len(survey(restored)) == 40
+
+
+def test_what_is_recorded_while_a_run_is_verified_is_not_missing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sign of life tells of more than was there when the shards were looked at."""
+    maker = Maker(home, "live")
+    maker.work(range(4))
+    real = RunReader.hold_still
+
+    def held(reader: RunReader) -> None:
+        real(reader)
+        maker.work(range(4, 8))
+        maker.beat(RunState.RUNNING)
+
+    monkeypatch.setattr(RunReader, "hold_still", held)
+    lock = RunLock(maker.folder, 1.0)
+    assert Run(maker.folder).verify().damage == ()
+    lock.release()
+    maker.close()
+
+
+def test_a_worker_that_starts_while_status_looks_is_no_damage(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest was read before it got its shard, the sign of life after."""
+    maker = Maker(home, "live")
+    lock = RunLock(maker.folder, 1.0)
+    real, slots = Manifest.load, iter(range(3, 9))
+
+    def loaded(folder: Path) -> Manifest:
+        before = real(folder)
+        slot = next(slots)
+        before.with_shard(folder, slot)
+        maker.shards[slot] = Shard(folder, slot)
+        maker.shards[slot].note("s/000009", {})
+        maker.beat(RunState.RUNNING)
+        return before
+
+    run = Run(maker.folder)
+    monkeypatch.setattr(Manifest, "load", loaded)
+    assert run.status().state is RunState.RUNNING
+    lock.release()
+    maker.close()
 
 
 @pytest.mark.parametrize("make", [finished, killed])
