@@ -156,6 +156,11 @@ class RunReader:
         """Every session of the run, oldest first."""
         return self._shards[0].sessions() if 0 in self._shards else []
 
+    def has_begun(self) -> bool:
+        """Whether a session has: those of the run it was salvaged from are not its."""
+        sessions = self.sessions()
+        return bool(sessions) and len(sessions) > self._shards[0].carried_sessions()
+
     def close(self) -> None:
         """Close all shards."""
         for shard in self._shards.values():

@@ -221,6 +221,12 @@ class ShardReader:
         entry = self._get(CARRIED_KEY)
         return entry[0]["totals"] if entry else None
 
+    def carried_sessions(self) -> int:
+        """How many sessions a salvage has brought along (shard 0)."""
+        entry = self._get(CARRIED_KEY)
+        many: int = entry[0].get("sessions", 0) if entry else 0
+        return many
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()

@@ -23,7 +23,7 @@ from runner.checkpoint.store import DATABASE
 from runner.checkpoint.undisturbed import Look, undisturbed
 from runner.durable import make_private_folder, open_private, sync_folder
 from runner.errors import OutputError, StateDamaged
-from runner.run_folder import EXPORTS, HEARTBEAT
+from runner.run_folder import EXPORTS, HEARTBEAT, LOST
 from runner.session.verifying import verify_run
 
 _TRIES = 3
@@ -112,7 +112,7 @@ def _copy_small_files(
 ) -> None:
     """What stands beside the shards, but for the manifest; also the rescue files."""
     names = {manifest.index, manifest.rejected, manifest.asking_anew}
-    names |= {manifest.held_back, EXPORTS}
+    names |= {manifest.held_back, EXPORTS, LOST}
     if not look.is_live:
         names.add(HEARTBEAT)  # of a live run it would be newer than the copy
     for name in filter(None, names):

@@ -245,10 +245,11 @@ class _Salvage:
         self._check_outcomes(as_totals(outcomes))
         for slot, carried in deltas.items():
             delta = dict(carried)
-            if slot == SUPERVISOR_SLOT:
-                add(delta, outcomes)
             plain = as_totals(carried).to_json()
             fields = {"v": RECORD_VERSION, "totals": plain}
+            if slot == SUPERVISOR_SLOT:
+                add(delta, outcomes)
+                fields["sessions"] = len(reader.sessions())
             committer = Committer(shard_folder(self._target, slot))
             with contextlib.closing(committer):
                 committer.write(CARRIED_KEY, seal(CARRIED_KEY, fields), delta)

@@ -19,7 +19,7 @@ from runner.checkpoint.undisturbed import Look, undisturbed
 from runner.durable import is_unaltered, with_checksum
 from runner.errors import StateDamaged
 from runner.records import JsonObject, Totals
-from runner.run_folder import HEARTBEAT, LOST
+from runner.run_folder import HEARTBEAT
 from runner.run_status import Pace, RunState, RunStatus, SlowItem
 
 _BLOCK_BYTES = 4096
@@ -79,7 +79,7 @@ def _status(run_folder: Path, look: Look) -> RunStatus:
     totals = reader.totals()
     is_told = is_alive and _is_of_owner(run_folder, beat)
     anew = beat.get("anew", 0) if is_told else _due(run_folder, manifest, reader)
-    is_new = not (beat or is_alive) and _is_new(run_folder, reader)
+    is_new = not (beat or is_alive or reader.has_begun())
     check_told(run_folder, beat.get("records", 0), totals)
     unresolved = _unresolved(run_folder, beat, totals) if is_alive else totals.open
     state = RunState.NEW if is_new else _state(beat, is_alive=is_alive)
@@ -178,11 +178,6 @@ def _read(run_folder: Path) -> JsonObject:
 
 def _damaged(path: Path, why: object) -> StateDamaged:
     return StateDamaged(f"{path} is damaged: {why}", NOT_NEEDED)
-
-
-def _is_new(run_folder: Path, reader: RunReader) -> bool:
-    """Whether no session of this run has begun; those of a salvaged one are not its."""
-    return (run_folder / LOST).exists() or not reader.sessions()
 
 
 def _state(beat: JsonObject, *, is_alive: bool) -> RunState:

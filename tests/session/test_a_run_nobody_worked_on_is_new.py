@@ -1,11 +1,13 @@
 """A run that no session has begun is new: a resume begins it; nothing has died."""
 
+import shutil
+
 import pytest
 from session_stage import Killed, Script, Stage
 
 from runner.api import Run
-from runner.run_folder import HEARTBEAT
-from runner.run_status import RunState
+from runner.run_folder import HEARTBEAT, LOST
+from runner.run_status import RunState, RunStatus
 
 
 def test_a_run_that_no_session_has_worked_on_is_new_and_not_dead(
@@ -29,3 +31,34 @@ def test_a_salvaged_run_is_new_whatever_the_damaged_one_has_lived_through(
     stage.session()
     salvaged = Run.open(stage.run.salvage().run, stage.state_dir)
     assert salvaged.status().state is RunState.NEW
+
+
+def test_a_copy_of_a_salvaged_run_is_as_new_as_it_and_tells_the_same_losses(
+    stage: Stage,
+) -> None:
+    stage.start("a", "b")
+    stage.session()
+    salvaged = Run.open(stage.run.salvage().run, stage.state_dir)
+    copy = Run(salvaged.backup(stage.folder / "copy").folder)
+
+    assert copy.status() == salvaged.status()
+    told = (salvaged.folder / LOST).read_bytes()
+    assert (copy.folder / LOST).read_bytes() == told
+
+
+def test_a_copy_of_a_salvaged_run_at_work_is_dead_and_not_new(stage: Stage) -> None:
+    """No sign of life is copied, but a session that was its own."""
+    stage.start("a", "b")
+    with pytest.raises(Killed):
+        stage.session(Script(killed_after=1))
+    salvaged, folder = stage.run.salvage().folder, stage.run.folder
+    shutil.rmtree(folder)
+    salvaged.rename(folder)
+    copy = stage.folder / "copy"
+
+    def copied(_: RunStatus) -> None:
+        if not copy.exists():
+            stage.run.backup(copy)
+
+    stage.session(on_status=copied)
+    assert Run(copy).status().state is RunState.DEAD
