@@ -13,6 +13,7 @@ from pathlib import Path
 from runner.checkpoint.accounting import Delta, add, as_totals, delta_of_key
 from runner.checkpoint.entries import number_of
 from runner.checkpoint.walking import Unreadable
+from runner.durable import write_bytes
 from runner.records import JsonObject, Totals
 from runner.run_folder import LOST
 
@@ -116,7 +117,7 @@ class Losses:
         """One line for each loss, and for each item held back: its number and line."""
         held = [{"held_back": number, "line": line} for number, line in held_back]
         text = "".join(json.dumps(line) + "\n" for line in [*self._lines, *held])
-        (folder / LOST).write_text(text, encoding="ascii")
+        write_bytes(folder / LOST, text.encode("ascii"))
 
     def _spread(self, slot: int, records: int) -> None:
         """So many more records are lost in this shard than have a line of their own."""

@@ -45,6 +45,7 @@ from runner.checkpoint.recovering import recovered
 from runner.checkpoint.shard import shard_folder
 from runner.checkpoint.walking import Unreadable
 from runner.config import Output
+from runner.durable import write_bytes
 from runner.errors import RunLocked, StateDamaged, StoreError
 from runner.itemfile import ItemIndex, digest_of, scan
 from runner.records import AttemptState, Totals
@@ -125,7 +126,7 @@ class _Salvage:
         # Not exports.json: the damaged run's files are none of the new one's.
         with contextlib.suppress(FileNotFoundError):
             rejected = (source / manifest.rejected).read_bytes()
-            (target / manifest.rejected).write_bytes(rejected)
+            write_bytes(target / manifest.rejected, rejected)
         self._manifest = dataclasses.replace(
             manifest, shards=(), marks={}, index=INDEX, held_back=None, asking_anew=None
         ).with_index_sealed(target)

@@ -7,7 +7,9 @@ import contextlib
 import dataclasses
 import logging
 import logging.handlers
+import os
 from collections.abc import Callable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
 
 from runner import engines
@@ -16,7 +18,7 @@ from runner.checkpoint.anew import load_due
 from runner.checkpoint.manifest import Manifest
 from runner.clock import Clock
 from runner.config import RunConfig
-from runner.durable import blaming_the_disk
+from runner.durable import blaming_the_disk, open_private
 from runner.errors import OutputError, RunChanged, StoreError
 from runner.itemfile import ItemIndex, digest_of
 from runner.records import OutcomeState
@@ -346,17 +348,23 @@ def _states(wishes: Wishes) -> set[OutcomeState]:
 
 @contextlib.contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Keep a log beside the run: at most 10 files of 10 MB, by one writer.
+    """Keep a log beside the run: at most 10 private files of 10 MB, by one writer.
 
     A disk that cannot take its lines stops the run by the heartbeat it cannot take
     either; until then, and while it is closed, the log says nothing of itself.
     """
-    path.touch(0o600)
+
+    def opened() -> TextIOWrapper:
+        return os.fdopen(open_private(path), "a", encoding="utf-8")
+
+    opened().close()  # told at once where that is impossible
     handler = logging.handlers.RotatingFileHandler(
-        path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES - 1, encoding="utf-8"
+        path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES - 1, delay=True
     )
+    # Both are logging's hooks. The first is also for each file after a full one.
+    handler._open = opened  # type: ignore[method-assign] # noqa: SLF001
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
-    handler.handleError = _unlogged  # type: ignore[method-assign, assignment] # logging's hook
+    handler.handleError = _unlogged  # type: ignore[method-assign, assignment]
     logger = logging.getLogger("runner")
     level = logger.level
     logger.setLevel(logging.INFO)
