@@ -10,6 +10,7 @@ import pytest
 from session_stage import Killed, Script, Stage
 
 from runner.api import Run
+from runner.api_records import Changes
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader, ShardReader
 
@@ -34,14 +35,18 @@ def at_rest(stage: Stage) -> None:
 
 
 def meanwhile(
-    monkeypatch: pytest.MonkeyPatch, where: type, name: str, stage: Stage
+    monkeypatch: pytest.MonkeyPatch,
+    where: type,
+    name: str,
+    stage: Stage,
+    **wishes: Any,
 ) -> None:
     """Have a session begin and end just before that is first called."""
     real, left = getattr(where, name), [stage.session]
 
     def called(*words: Any, **named: Any) -> Any:
         while left:
-            left.pop()()
+            left.pop()(**wishes)
             at_rest(stage)
         return real(*words, **named)
 
@@ -69,23 +74,40 @@ def test_records_that_came_while_others_were_read_are_no_damage(
     assert LOOKS[look](stage.run) == ITEMS
 
 
-def test_files_that_a_session_wrote_are_not_replaced_by_what_was_read_before_it(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where it came when all was read, and nothing replaced yet."""
+@pytest.fixture
+def written(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Lines of each processed file that takes its place; two items are recorded."""
     stage.start(*map(str, range(ITEMS)))
     with pytest.raises(Killed):
         stage.session(Script(killed_after=2))
     at_rest(stage)
     processed, real = stage.run.config.output.processed_path, Path.replace
-    written: list[int] = []
+    lines: list[int] = []
 
     def replace(new: Path, old: Path) -> Path:
         if old == processed:
-            written.append(len(new.read_bytes().splitlines()))
+            lines.append(len(new.read_bytes().splitlines()))
         return real(new, old)
 
     monkeypatch.setattr(Path, "replace", replace)
+    return lines
+
+
+def test_files_that_a_session_wrote_are_not_replaced_by_what_was_read_before_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, written: list[int]
+) -> None:
+    """Also where it came when all was read, and nothing replaced yet."""
     meanwhile(monkeypatch, RunReader, "sessions", stage)
     assert stage.run.export().valid == ITEMS
     assert written == [ITEMS, ITEMS]  # the session's own, and this one
+
+
+def test_what_was_read_of_two_times_is_never_written(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, written: list[int]
+) -> None:
+    """Nor for a moment: the session wrote no files that would show it as older."""
+    limit = Changes(limit=1)
+    meanwhile(monkeypatch, RunReader, "sessions", stage, changes=limit)
+    summary = stage.run.export()
+    assert written == [summary.valid]
+    assert summary.valid > 2
