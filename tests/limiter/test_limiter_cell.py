@@ -19,7 +19,6 @@ from runner.limiter import (
 from runner.limiter import cell as cells
 from runner.limiter.cell import Cell
 from runner.limiter.keystate import KeyState
-from runner.limiter.pacing import BUCKET_BYTES
 from runner.records import FailureKind
 
 FIRST_AT = 4096
@@ -116,7 +115,7 @@ def test_both_copies_lost_mean_one_window_of_silence(tmp_path: Path) -> None:
 def test_a_key_cell_of_a_version_that_kept_less_is_made_anew(tmp_path: Path) -> None:
     """Misread, it would end every run on its key."""
     clock, path = FakeClock(), place_in(tmp_path).key_cell
-    older = Cell(path, 2 * BUCKET_BYTES + 512)
+    older = Cell(path, 2 * 1_088 + 512)  # it had room to spare
     put(older, KeyState().to_bytes()[:-8])
     older.close()
     limiter = limiter_in(tmp_path, clock)
