@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import logging.handlers
+import math
 import os
 from collections.abc import Callable, Iterator
 from io import TextIOWrapper
@@ -197,9 +198,10 @@ def _with_files(
         return dataclasses.replace(finish, stop=stop, status=status)
     except OutputError as error:
         name = run_folder.name
+        then = f"`runner export {name}` writes the files then"
         raise OutputError(
             f"every item of run {name} has its outcome on record, but {error.message}",
-            f"{error.hint}; `runner export {name}` writes the files then",
+            "; ".join(filter(None, (error.hint, then))),
         ) from error
     return dataclasses.replace(finish, summary=summary)
 
@@ -284,8 +286,10 @@ def _resurvey_if_needed(
 ) -> None:
     """Render every request again where another task or a new limit needs a check."""
     now, before = changed.config.pacing, manifest.config.pacing
-    are_limits_kept = (now.max_cost_usd, now.tpm) == (before.max_cost_usd, before.tpm)
-    if are_limits_kept and changed.identity == manifest.identity:
+    # A higher one lets through what the lower one did: a million items need no look.
+    is_tpm_lower = now.tpm is not None and now.tpm < (before.tpm or math.inf)
+    is_needed = is_tpm_lower or now.max_cost_usd != before.max_cost_usd
+    if not is_needed and changed.identity == manifest.identity:
         return
     survey = Survey(changed.config)
     survey.scan(

@@ -11,9 +11,11 @@ from session_stage import Stage
 
 from runner.api_records import Changes
 from runner.checkpoint.locks import RunLock
-from runner.config import Service, TaskSpec
+from runner.config import RunConfig, Service, TaskSpec
 from runner.errors import RunChanged, UsageError
 from runner.run_status import RunState
+from runner.session import working
+from runner.session.survey import Survey
 from runner.supervisor.heartbeat import write_heartbeat
 
 
@@ -57,6 +59,25 @@ def test_a_limit_that_lets_no_request_through_is_refused_as_a_start_refuses_it(
         stage.session(changes=limit, accept_changes=True)
     assert stage.run.config.pacing.tpm is None
     assert stage.run.config.pacing.max_cost_usd is None
+
+
+def test_a_limit_that_lets_more_through_costs_no_look_at_all_the_items(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a million, that is what a person would wait for."""
+    stage.start("a", "b")
+    stage.session(changes=Changes(tpm=50_000, limit=1))
+    looks: list[RunConfig] = []
+
+    def looked(config: RunConfig) -> Survey:
+        looks.append(config)
+        return Survey(config)
+
+    monkeypatch.setattr(working, "Survey", looked)
+    stage.session(changes=Changes(tpm=60_000, limit=1))
+    assert looks == []
+    stage.session(changes=Changes(tpm=40_000))
+    assert len(looks) == 1
 
 
 def test_a_rule_mended_in_a_neighbour_of_the_task_file_needs_no_further_consent(
