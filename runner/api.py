@@ -30,6 +30,7 @@ from runner.checkpoint.locks import owner_of, refuse_out_of_reach
 from runner.checkpoint.manifest import Manifest
 from runner.clock import SystemClock
 from runner.config import (
+    Format,
     Output,
     Pacing,
     RunConfig,
@@ -220,15 +221,30 @@ class Run:
         self,
         *,
         processed_path: Path | None = None,
-        batch: bool = False,
+        format: Format = Format.JSONL,  # noqa: A002 - as the command line calls it
         overwrite: bool = False,
         on_progress: Progress | None = None,
     ) -> Summary:
-        """Write processed, failed and summary files as of now."""
+        """Write processed, failed and summary files as of now.
+
+        Args:
+            processed_path: The first of them; the others go beside it. By default the
+                run's own, or for another `format` than theirs
+                `<stem>_<format>.jsonl` beside it.
+            format: `jsonl`, items with their answer; `answers`, by id and line,
+                without the items file; `batch`, OpenAI's Batch-API output.
+            overwrite: Replace files that this run has not written.
+            on_progress: Told how many lines are written.
+
+        Raises:
+            OutputError: A file must not or cannot be written.
+            RunChanged: The items file, where it is needed, is not what it was.
+            StateError: Half rejudged, or damaged.
+        """
         return export_run(
             self.folder,
             processed_path=processed_path,
-            batch=batch,
+            in_format=format,
             overwrite=overwrite,
             on_progress=on_progress,
         )

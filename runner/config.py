@@ -7,6 +7,7 @@ Floor: words. Knows records, errors and fitting.
 """
 
 import dataclasses
+import enum
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -175,6 +176,27 @@ class RunConfig:
         )
 
 
+class Format(enum.StrEnum):
+    """How a line of the processed and the failed file looks."""
+
+    JSONL = "jsonl"
+    """The item with its answer."""
+    ANSWERS = "answers"
+    """The answer alone, by id and line: needs no items file."""
+    BATCH = "batch"
+    """Output of OpenAI's Batch API."""
+
+
+def output_beside(output: Output, in_format: Format) -> Output:
+    """Where another format than the run's own goes: `<stem>_<format>.jsonl` and so on.
+
+    Beside the run's own files, and never in their place.
+    """
+    own = output.processed_path
+    name = f"{_stem(own)}_{in_format}.jsonl"
+    return default_output(own, own.with_name(name))
+
+
 def default_output(items_path: Path, processed_path: Path | None = None) -> Output:
     """`<stem>_processed.jsonl`, `_failed.jsonl` and `_summary.json`.
 
@@ -186,12 +208,16 @@ def default_output(items_path: Path, processed_path: Path | None = None) -> Outp
     )
     if not processed.name:
         raise OutputError(f"{processed} is a directory", "name a file in it (--out)")
-    stem = processed.stem.removesuffix("_processed")
+    stem = _stem(processed)
     return Output(
         processed_path=processed,
         failed_path=processed.with_name(f"{stem}_failed.jsonl"),
         summary_path=processed.with_name(f"{stem}_summary.json"),
     )
+
+
+def _stem(processed: Path) -> str:
+    return processed.stem.removesuffix("_processed")
 
 
 def _plain(value: Any) -> Any:

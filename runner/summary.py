@@ -98,7 +98,7 @@ class Summary:
     state: RunState
     stopped_because: str | None
     format: str
-    """`jsonl`, or `batch` for OpenAI's Batch-API output lines."""
+    """As `--format` calls it: `jsonl`, `answers` or `batch`."""
     items: int
     """Items of the items file; rejected lines are none."""
     valid: int

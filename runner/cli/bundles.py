@@ -26,6 +26,7 @@ from runner.cli.running_options import (
     WhereTo,
 )
 from runner.cli.values import one_of, whole
+from runner.config import Format
 from runner.fitting import Within
 
 _ATTEMPTS = Within("a whole number", 1, 10**6)
@@ -143,9 +144,10 @@ class Files:
         str | None,
         option(
             "--format",
-            "jsonl|batch",
-            "items with their answer, or OpenAI Batch-API output lines",
-            one_of("--format", ("jsonl", "batch")),
+            "|".join(Format),
+            "items with their answer, answers alone (needs no items), or output of"
+            " OpenAI's Batch API; the latter two into <stem>_<format>.jsonl",
+            one_of("--format", tuple(Format)),
             default="jsonl",
         ),
     ] = None

@@ -13,6 +13,7 @@ from runner.cli.bundles import ExportOptions, RejudgeOptions
 from runner.cli.commanding import command_line
 from runner.cli.configuring import rules_of
 from runner.clock import Clock, SystemClock
+from runner.config import Format
 from runner.exit_codes import ALL_VALID, INTERRUPTED
 from runner.printable import printable
 from runner.task import rules_in_force
@@ -29,7 +30,7 @@ def export(name: str | None, given: ExportOptions) -> int:
     with display.Screen(sys.stderr) as screen:
         summary = run.export(
             processed_path=files.out,
-            batch=files.format == "batch",
+            format=Format(files.format or Format.JSONL),
             overwrite=files.overwrite,
             on_progress=screen.progress,
         )

@@ -18,36 +18,31 @@ from runner.errors import StateDamaged
 from runner.itemfile import ItemReader, RejectedLine
 from runner.records import JsonObject, JsonScalar
 
-_OWN_ID_FIELDS = (None, "custom_id")
-
 
 class BatchLines:
     """OpenAI Batch-API output lines: `--format batch`."""
 
     def __init__(
         self,
-        items: ItemReader,
         reader: RunReader,
         *,
+        ids_from: ItemReader | None,
         run_id: str,
         items_name: str,
-        own_custom_ids: bool,
     ) -> None:
         """Prepare to write lines.
 
         Args:
-            items: The items.
             reader: The run's replies.
+            ids_from: Where each `custom_id` has to be read, because the run's ids
+                are those of another field.
             run_id: Part of each line's own id.
             items_name: The items file, for messages.
-            own_custom_ids: True when `custom_id` has to be read from the item,
-                because the run's ids are those of another field.
         """
-        self._items = items
         self._reader = reader
+        self._ids_from = ids_from
         self._run_id = run_id
         self._items_name = items_name
-        self._own_custom_ids = own_custom_ids
 
     def answered(self, row: int, outcome: Outcome, result: bytes) -> bytes:  # noqa: ARG002 - the reply says it all
         """The reply that became the response; StateDamaged if it is missing."""
@@ -89,15 +84,10 @@ class BatchLines:
         return _joined(_ascii(line_id), custom_id, response, error)
 
     def _custom_id(self, row: int, outcome: Outcome) -> JsonScalar:
-        if not self._own_custom_ids:
+        if self._ids_from is None:
             return outcome.item_id
-        custom_id: JsonScalar = self._items.read(row).fields["custom_id"]
+        custom_id: JsonScalar = self._ids_from.read(row).fields["custom_id"]
         return custom_id
-
-
-def needs_own_custom_ids(*, batch_items: bool, id_field: str | None) -> bool:
-    """Whether the run's ids are others than the requests' `custom_id`."""
-    return batch_items and id_field not in _OWN_ID_FIELDS
 
 
 def verbatim(body: bytes) -> bytes:

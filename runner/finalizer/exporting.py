@@ -13,19 +13,16 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
-from runner.checkpoint.entries import Outcome
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
-from runner.config import Output
-from runner.finalizer.batchlines import BatchLines, needs_own_custom_ids
-from runner.finalizer.itemlines import ItemLines
+from runner.config import Format, Output
+from runner.finalizer.formats import Lines, lines_in
 from runner.finalizer.linefile import LineFile
 from runner.finalizer.lineorder import outcomes_in_line_order
 from runner.finalizer.sessions import session_summaries
 from runner.finalizer.targets import full_paths
-from runner.itemfile import ItemIndex, ItemReader, RejectedLine, read_rejected
+from runner.itemfile import ItemIndex, RejectedLine, read_rejected
 from runner.records import JsonObject, OutcomeState
 from runner.run_status import RunState
 from runner.summary import Summary, WrittenFile
@@ -38,10 +35,9 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
     run_folder: Path,
     manifest: Manifest,
     index: ItemIndex,
-    items: ItemReader,
     reader: RunReader,
     output: Output,
-    batch: bool = False,
+    in_format: Format = Format.JSONL,
     state: RunState,
     stopped_because: str | None,
     price_source: str,
@@ -59,10 +55,9 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
         run_folder: The run's folder, for its rejected lines.
         manifest: The run.
         index: Its items.
-        items: Their bytes.
         reader: What is recorded.
         output: Where the three files go; `check_targets` comes before.
-        batch: Write OpenAI Batch-API output lines instead of items.
+        in_format: How a line looks.
         state: What the run is doing: at work, open attempts are also in flight.
         stopped_because: Why it stopped early.
         price_source: Where its prices are from.
@@ -75,19 +70,14 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
     Raises:
         OutputError: A target cannot be written.
         StateDamaged: What is recorded does not belong to the items, or is altered.
-        RunChanged: The items file is not what it was.
+        RunChanged: The items file, where the format needs it, is not what it was.
         ItemFileError: It cannot be read.
     """
     run = _Run(run_folder, manifest, index, reader)
-    lines = _batch_lines(manifest, items, reader) if batch else None
+    making = lines_in(in_format, manifest, index, reader)
     beside = _beside(output, manifest.config.items_path)
-    with contextlib.suppress(_Overtaken), beside as files:
-        written = _write(
-            lines or _item_lines(manifest, items),
-            run,
-            files,
-            _Progress(on_progress, len(index)),
-        )
+    with contextlib.suppress(_Overtaken), making as lines, beside as files:
+        written = _write(lines, run, files, _Progress(on_progress, len(index)))
         # Totals after the outcomes: a run at work may cost more than what is in the
         # files, never less.
         totals = reader.totals()
@@ -95,7 +85,7 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
             run=manifest.run,
             state=state,
             stopped_because=stopped_because,
-            format=format_name(batch=batch),
+            format=in_format,
             items=len(index),
             valid=written.states[OutcomeState.VALID],
             invalid=written.states[OutcomeState.INVALID],
@@ -119,25 +109,12 @@ def export(  # noqa: PLR0913 - what there is, where it goes, and what only the c
     return summary
 
 
-def format_name(*, batch: bool) -> str:
-    """As `--format` calls it."""
-    return "batch" if batch else "jsonl"
-
-
 class _Overtaken(Exception):
     """The targets stay as they are."""
 
 
 def _json_of(summary: Summary) -> bytes:
     return json.dumps(summary.to_json(), indent=1).encode("ascii") + b"\n"
-
-
-class _Lines(Protocol):
-    """One format of the two files; every line with its line end."""
-
-    def answered(self, row: int, outcome: Outcome, result: bytes) -> bytes: ...
-    def failed(self, row: int, outcome: Outcome, result: bytes) -> bytes: ...
-    def rejected(self, rejected: RejectedLine) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,31 +148,7 @@ class _Progress:
         self.tell(self._rows)
 
 
-def _batch_lines(
-    manifest: Manifest, items: ItemReader, reader: RunReader
-) -> BatchLines:
-    config = manifest.config
-    return BatchLines(
-        items,
-        reader,
-        run_id=manifest.run_id,
-        items_name=config.items_path.name,
-        own_custom_ids=needs_own_custom_ids(
-            batch_items=config.task.batch, id_field=config.id_field
-        ),
-    )
-
-
-def _item_lines(manifest: Manifest, items: ItemReader) -> ItemLines:
-    config = manifest.config
-    return ItemLines(
-        items,
-        result_key=config.output.result_key,
-        items_name=config.items_path.name,
-    )
-
-
-def _write(lines: _Lines, run: _Run, files: "_Files", progress: _Progress) -> _Written:
+def _write(lines: Lines, run: _Run, files: "_Files", progress: _Progress) -> _Written:
     states: collections.Counter[OutcomeState] = collections.Counter()
     processed, failed = files.processed, files.failed
     rejected = _Rejected(_rejected_lines(run), lines, failed)
@@ -222,7 +175,7 @@ class _Rejected:
     """Rejected lines take their place among the failed items, by line."""
 
     def __init__(
-        self, found: Iterator[RejectedLine], lines: _Lines, failed: LineFile
+        self, found: Iterator[RejectedLine], lines: Lines, failed: LineFile
     ) -> None:
         self._found = found
         self._lines = lines

@@ -11,7 +11,7 @@ import json
 
 from runner.checkpoint.entries import Outcome
 from runner.itemfile import ItemReader, RejectedLine
-from runner.records import JsonObject, Usage
+from runner.records import Usage
 
 
 class ItemLines:
@@ -30,8 +30,8 @@ class ItemLines:
 
     def rejected(self, rejected: RejectedLine) -> bytes:
         """A result without an item: the line could not be read as one."""
-        result = _rejection(rejected, self._items_name)
-        return with_result(b"{}", self._key, _ascii(result)) + b"\n"
+        result = rejection(rejected, self._items_name)
+        return with_result(b"{}", self._key, result) + b"\n"
 
 
 def with_result(raw: bytes, key: bytes, result: bytes) -> bytes:
@@ -43,8 +43,9 @@ def with_result(raw: bytes, key: bytes, result: bytes) -> bytes:
     return b"%b%b%b:%b%b" % (before, comma, key, result, raw[end:])
 
 
-def _rejection(rejected: RejectedLine, items_name: str) -> JsonObject:
-    return {
+def rejection(rejected: RejectedLine, items_name: str) -> bytes:
+    """The result of a line that is no item, as JSON."""
+    result = {
         "response": None,
         "valid": False,
         "requests": 0,
@@ -57,7 +58,4 @@ def _rejection(rejected: RejectedLine, items_name: str) -> JsonObject:
         "cost_usd": "0",
         "request_id": None,
     }
-
-
-def _ascii(value: JsonObject) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
+    return json.dumps(result, separators=(",", ":")).encode("ascii")

@@ -22,6 +22,7 @@ from runner.summary import WrittenFile
 
 _PERMISSIONS = 0o777
 _READ_AND_WRITE = 0o666
+_OWNER_ONLY = 0o600
 
 
 class LineFile:
@@ -31,7 +32,7 @@ class LineFile:
     """
 
     def __init__(self, path: Path, *, like: Path) -> None:
-        """Prepare to write `path`, as private as `like` if it does not exist yet."""
+        """Prepare to write `path`; where it is new, as private as `like`."""
         self._path = path
         self._like = like
         self._open = ExitStack()
@@ -97,8 +98,7 @@ class LineFile:
         remove_leftovers(self._path)
         permissions = _permissions_of(self._path)
         if permissions is None:
-            # Answers are as private as the questions; the umask applies too.
-            mode = self._like.stat().st_mode & _READ_AND_WRITE | stat.S_IWUSR
+            mode = _mode_like(self._like)
             return self._open.enter_context(replacing(self._path, mode=mode))
         stream = self._open.enter_context(replacing(self._path))
         os.fchmod(stream.fileno(), permissions)
@@ -109,6 +109,15 @@ class LineFile:
             f"{self._path} cannot be written ({error.strerror or error})",
             "free some space or mend its folder, then `runner export`",
         )
+
+
+def _mode_like(questions: Path) -> int:
+    """Answers are as private as the questions; the umask applies too."""
+    try:
+        mode = questions.stat().st_mode
+    except FileNotFoundError:
+        mode = _OWNER_ONLY  # nobody can say for whom they were
+    return mode & _READ_AND_WRITE | stat.S_IWUSR
 
 
 def _permissions_of(path: Path) -> int | None:

@@ -100,6 +100,7 @@ class ItemReader:
             raise RunChanged(
                 f"{path_text(self._path)}:{line}: the items file has changed since"
                 " the run began",
-                "put it back as it was, or `runner resume --accept-changes`",
+                "put it back as it was, or `runner resume --accept-changes` (for the"
+                " answers alone: `runner export --format answers`)",
             )
         return raw

@@ -88,7 +88,8 @@ def open_known_items(path: Path) -> io.FileIO:
         raise RunChanged(
             f"{path_text(path)}: no such file, and the run needs its items",
             "put it back as it was, or say where it is by now, and where answers go:"
-            " runner resume RUN --items F --out F",
+            " runner resume RUN --items F --out F (for the answers alone it is not"
+            " needed: runner export RUN --format answers)",
         ) from error
 
 

@@ -12,10 +12,10 @@ from runner.api_records import Progress
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.undisturbed import Look, undisturbed
-from runner.config import Output, default_output
+from runner.config import Format, Output, default_output, output_beside
 from runner.errors import RunChanged
-from runner.finalizer import export, format_name
-from runner.itemfile import ItemIndex, ItemReader
+from runner.finalizer import export
+from runner.itemfile import ItemIndex
 from runner.pricing import PriceBook
 from runner.records import JsonObject
 from runner.run_folder import SUPERVISOR_SLOT
@@ -30,13 +30,16 @@ def export_run(
     run_folder: Path,
     *,
     processed_path: Path | None = None,
-    batch: bool = False,
+    in_format: Format = Format.JSONL,
     overwrite: bool = False,
     on_progress: Progress | None = None,
 ) -> Summary:
     """Write the processed, failed and summary files; takes no lock to read.
 
-    Files of an export that began later are kept: the summary is `overtaken` then.
+    Another format than the run's own goes into files of its own, where no path is
+    given. Files of an export that began later are kept: the summary is `overtaken`
+    then.
+
     Raises OutputError if a target must not be written, StateDamaged if an answer
     does not belong to its item, HalfJudged where a rejudgement is not finished.
     """
@@ -44,25 +47,29 @@ def export_run(
     def written(look: Look) -> Summary:
         manifest = Manifest.load(run_folder)
         manifest.refuse_half_judged()
-        output = _output(manifest, processed_path, overwrite=overwrite)
-        return _write(
-            run_folder, manifest, output, look, batch=batch, on_progress=on_progress
-        )
+        output = _output(manifest, processed_path, in_format, overwrite=overwrite)
+        return _write(run_folder, manifest, output, look, in_format, on_progress)
 
     return undisturbed(run_folder, written)
 
 
 def _output(
-    manifest: Manifest, processed_path: Path | None, *, overwrite: bool
+    manifest: Manifest,
+    processed_path: Path | None,
+    in_format: Format,
+    *,
+    overwrite: bool,
 ) -> Output:
     """Where the three files go."""
-    output = manifest.config.output
+    config = manifest.config
+    own = output = config.output
     if processed_path is not None:
-        output = dataclasses.replace(
-            default_output(manifest.config.items_path, processed_path.absolute()),
-            result_key=output.result_key,
-        )
-    return dataclasses.replace(output, overwrite=output.overwrite or overwrite)
+        output = default_output(config.items_path, processed_path.absolute())
+    elif in_format is not Format.JSONL:
+        output = output_beside(own, in_format)
+    return dataclasses.replace(
+        output, result_key=own.result_key, overwrite=own.overwrite or overwrite
+    )
 
 
 def _write(
@@ -70,8 +77,7 @@ def _write(
     manifest: Manifest,
     output: Output,
     look: Look,
-    *,
-    batch: bool,
+    in_format: Format,
     on_progress: Progress | None,
 ) -> Summary:
     """Write the files; Disturbed, before any is replaced, where that must not be."""
@@ -80,13 +86,10 @@ def _write(
     status = read_status(run_folder)
     index = ItemIndex.open(run_folder / manifest.index)
     with contextlib.ExitStack() as opened:
-        items = opened.enter_context(
-            contextlib.closing(ItemReader(config.items_path, index, config.id_field))
-        )
         reader = look.open_reader(manifest)
         _hold_verdicts(run_folder, manifest, reader)
         # Before the first line is read: what comes later may be in none.
-        made_of = MadeOf(reader.totals().records, format_name(batch=batch))
+        made_of = MadeOf(reader.totals().records, in_format)
         notes = Notes(run_folder, output, known, made_of, opened)
 
         def ready(new: dict[str, JsonObject]) -> bool:
@@ -97,10 +100,9 @@ def _write(
             run_folder=run_folder,
             manifest=manifest,
             index=index,
-            items=items,
             reader=reader,
             output=output,
-            batch=batch,
+            in_format=in_format,
             state=status.state,
             stopped_because=status.stopped_because,
             price_source=PriceBook(config.service).describe(),

@@ -76,7 +76,7 @@ def test_nonsense_is_refused_in_one_line_that_names_the_option(
         (["strat"], "did you mean 'start'"),
         (["show"], "missing argument '[RUN] ITEM'"),
         (["show", "a", "b", "c"], "show takes [RUN] ITEM"),
-        (["export", "--format", "csv"], "jsonl, batch"),
+        (["export", "--format", "csv"], "jsonl, answers, batch"),
         (["resume", "--rpm", "0"], "--rpm"),
         (["rejudge", "--choices", "a,a"], "--choices"),
         ([*START, "--prompt-file", "p.txt"], "--prompt and --prompt-file"),

@@ -16,7 +16,7 @@ from runner.api_records import Changes
 from runner.cli import main
 from runner.cli.app import app
 from runner.cli.grouping import GroupedCommand
-from runner.config import Pacing, Price, Service
+from runner.config import Format, Pacing, Price, Service
 from runner.records import Endpoint
 from runner.run_status import RunState
 
@@ -228,9 +228,9 @@ def test_export_rejudge_and_show_tell_what_they_were_told(
         ["export", "articles", "--out", "o.jsonl", "--format", "batch", "--overwrite"]
     )
     export = stage.given("export")
-    assert (Path("o.jsonl"), True, True) == (
+    assert (Path("o.jsonl"), Format.BATCH, True) == (
         export["processed_path"],
-        export["batch"],
+        export["format"],
         export["overwrite"],
     )
     assert 0 == main(["rejudge", "--task", "t.py", "--choices", "a,b"])

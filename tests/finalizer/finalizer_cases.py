@@ -179,7 +179,7 @@ class Night:
         self, prepare: Callable[[], None] = lambda: None, **more: Any
     ) -> Summary:
         """Write the three files; `prepare` is called when all is open."""
-        with self.reading() as reader, self.items() as items:
+        with self.reading() as reader:
             prepare()
             return export(
                 **{
@@ -192,7 +192,6 @@ class Night:
                     "stopped_because": None,
                     "price_source": "--price m",
                     "now_unix_s": 100.0,
-                    "items": items,
                     **more,
                 }
             )

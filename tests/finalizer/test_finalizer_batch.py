@@ -8,7 +8,7 @@ from finalizer_cases import Night, lines_of, numbered
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.config import TaskSpec
+from runner.config import Format, TaskSpec
 from runner.errors import StateDamaged
 from runner.finalizer.batchlines import verbatim
 from runner.records import Failure, FailureKind, OutcomeState
@@ -43,7 +43,7 @@ def test_answers_become_output_lines_with_the_body_as_received(
     body = b'{\r\n  "usage": {"x": 1.50},\n  "text": "a\\nb \xc3\xbc"\n}\n'
     night.answer(0, slot=2, body=body)
     night.answer(1)
-    summary = night.export(batch=True)
+    summary = night.export(in_format=Format.BATCH)
     assert night.processed.split(b"\n")[0] == (
         b'{"id":"batch_req_abc123_0","custom_id":"a","response":'
         b'{"status_code":200,"request_id":"req_0_1","body":'
@@ -61,7 +61,7 @@ def test_the_reply_that_became_the_response_is_the_one_written(
     first = night.settle(night.begin(0), body=b'{"n":1}')
     night.settle(night.begin(0, slot=2), body=b'{"n":2}')
     night.record(0, answer=first)
-    night.export(batch=True)
+    night.export(in_format=Format.BATCH)
     assert lines_of(night.processed)[0]["response"]["body"] == {"n": 1}
 
 
@@ -71,7 +71,7 @@ def test_answers_judged_invalid_are_answers_all_the_same(
     night = night_over(batch_items("a"))
     done = night.settle(night.begin(0), body=b'{"n":1}')
     night.record(0, OutcomeState.INVALID, answer=done)
-    night.export(batch=True)
+    night.export(in_format=Format.BATCH)
     assert lines_of(night.processed)[0]["error"] is None
 
 
@@ -80,7 +80,7 @@ def test_a_verdict_without_a_reply_is_refused(night_over: NightOver) -> None:
     night = night_over(batch_items("a"))
     night.record(0)
     with pytest.raises(StateDamaged, match="item 0"):
-        night.export(batch=True)
+        night.export(in_format=Format.BATCH)
 
 
 def test_failed_items_become_error_lines(night_over: NightOver) -> None:
@@ -96,7 +96,7 @@ def test_failed_items_become_error_lines(night_over: NightOver) -> None:
     night.record(1, OutcomeState.FAILED, reason="6 failures, the last: cut off")
     night.begin(2)
     night.record(2, OutcomeState.FAILED, slot=0, reason="its worker died 3 times")
-    night.export(batch=True)
+    night.export(in_format=Format.BATCH)
     assert night.processed == b""
     assert lines_of(night.failed) == [
         {
@@ -126,7 +126,7 @@ def test_failed_items_become_error_lines(night_over: NightOver) -> None:
 
 def test_rejected_lines_are_errors_without_a_custom_id(night_over: NightOver) -> None:
     night = night_over(b"oops\n" + batch_items("a"), on_bad_line="skip")
-    night.export(batch=True)
+    night.export(in_format=Format.BATCH)
     (line,) = lines_of(night.failed)
     assert (line["id"], line["custom_id"]) == ("batch_req_abc123_line_1", None)
     assert line["error"]["code"] == "invalid_line"
@@ -138,7 +138,7 @@ def test_ids_of_plain_items_are_written_as_text(night_over: NightOver) -> None:
     night = night_over(numbered(2) + b'{"id":true}\n{"id":"\xc3\xbc"}\n')
     for row in range(4):
         night.answer(row)
-    night.export(batch=True)
+    night.export(in_format=Format.BATCH)
     found = [line["custom_id"] for line in lines_of(night.processed)]
     assert found == ["0", "1", "true", "ü"]
 
@@ -151,7 +151,7 @@ def test_a_request_keeps_its_custom_id_under_another_id_field(
     night = night_over(batch_items("x", "y"), id_field="number", task=task)
     night.answer(0)
     night.answer(1)
-    night.export(batch=True)
+    night.export(in_format=Format.BATCH)
     assert [line["custom_id"] for line in lines_of(night.processed)] == ["x", "y"]
     assert night.summary["models"] == []
 

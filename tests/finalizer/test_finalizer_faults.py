@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from finalizer_cases import Night, folder_content, numbered, result_of
 
-from runner.errors import OutputError
+from runner.errors import ItemFileError, OutputError
 
 NightOver = Callable[..., Night]
 
@@ -102,7 +102,7 @@ def failed_at(night: Night, at: int) -> str | None:
     with pytest.MonkeyPatch.context() as patch:
         try:
             night.export(prepare=lambda: Faults(at, fail).install(patch))
-        except OutputError:
+        except (OutputError, ItemFileError):
             return failed[0]
     return None
 

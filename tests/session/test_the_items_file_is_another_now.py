@@ -1,5 +1,7 @@
 """Commands that read the items later say truly what is wrong with the file."""
 
+import json
+import stat
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +10,7 @@ from session_stage import Stage
 
 from runner.api import Run
 from runner.api_records import Changes
-from runner.config import default_output
+from runner.config import Format, default_output
 from runner.errors import OutputError, RunChanged
 
 Command = Callable[[Stage], Any]
@@ -47,7 +49,8 @@ def test_a_line_edited_hours_ago_is_named_with_both_ways_on(
         command(stage)
     assert (
         f"{stage.items_path}:2: the items file has changed since the run began:"
-        " put it back as it was, or `runner resume --accept-changes`"
+        " put it back as it was, or `runner resume --accept-changes` (for the answers"
+        " alone: `runner export --format answers`)"
     ) == str(raised.value)
     assert 5 == raised.value.exit_code
 
@@ -63,8 +66,37 @@ def test_an_items_file_that_is_gone_is_said_to_be_needed(
     assert (
         f"{stage.items_path}: no such file, and the run needs its items:"
         " put it back as it was, or say where it is by now, and where answers go:"
-        " runner resume RUN --items F --out F"
+        " runner resume RUN --items F --out F (for the answers alone it is not needed:"
+        " runner export RUN --format answers)"
     ) == str(raised.value)
+
+
+@pytest.mark.parametrize("becomes", ["gone", "edited"])
+def test_the_answers_can_be_had_without_the_items_they_were_given_for(
+    stage: Stage, becomes: str
+) -> None:
+    """They are paid for, and whole in the run's folder."""
+    night_of(stage)
+    if becomes == "edited":
+        stage.write_items("x", "y")
+    else:
+        stage.items_path.unlink()
+    summary = stage.run.export(format=Format.ANSWERS)
+    written = stage.folder / "items_answers.jsonl"
+    told = [json.loads(line) for line in written.read_bytes().splitlines()]
+    assert [(1, 0), (2, 1), (3, 2)] == [(each["line"], each["id"]) for each in told]
+    assert [True] * 3 == [each["valid"] for each in told]
+    assert (3, "answers") == (summary.valid, summary.format)
+
+
+def test_new_files_are_private_where_nobody_can_say_how_private_the_items_were(
+    stage: Stage,
+) -> None:
+    night_of(stage)
+    stage.items_path.unlink()
+    stage.run.export(format=Format.ANSWERS)
+    written = stage.folder / "items_answers.jsonl"
+    assert 0o600 == stat.S_IMODE(written.stat().st_mode)
 
 
 def test_items_that_were_moved_are_found_where_they_are_said_to_be(

@@ -14,10 +14,12 @@ from session_stage import Killed, Script, Stage, valid_but
 from runner.api_records import Progress
 from runner.checkpoint import locks
 from runner.checkpoint.undisturbed import Look
+from runner.config import Format
 from runner.errors import OutputError
 from runner.records import OutcomeState
 from runner.run_folder import EXPORTS
 from runner.session import noting
+from runner.summary import Summary
 
 SUFFIXES = ("_processed.jsonl", "_failed.jsonl", "_summary.json")
 
@@ -86,13 +88,35 @@ def test_what_was_read_while_a_run_worked_replaces_no_file_of_the_finished_run(
 
 def test_lines_of_another_format_are_asked_for_again(at_work: Stage) -> None:
     """The finished run's files do not have them: nobody is told that they do."""
+    own = at_work.folder / "items_processed.jsonl"
+
+    def export(**more: Any) -> Summary:
+        return at_work.run.export(processed_path=own, format=Format.BATCH, **more)
+
     with pytest.raises(OutputError, match=r"began later \(--format jsonl\)") as told:
-        at_work.run.export(batch=True, on_progress=at_its_end(at_work.session))
+        export(on_progress=at_its_end(at_work.session))
 
     assert "items_processed.jsonl was written meanwhile" in str(told.value)
     assert "do this again" in (told.value.hint or "")
     assert 5 == lines(at_work)
-    assert at_work.run.export(batch=True).format == "batch"
+    assert export().format == "batch"
+
+
+def test_another_format_goes_beside_the_runs_own_files(at_work: Stage) -> None:
+    """Nobody finds in their place what he did not ask for there."""
+    at_work.session()
+    before = files(at_work)
+    for each in (Format.BATCH, Format.ANSWERS):
+        at_work.run.export(format=each)
+        summary = json.loads(
+            (at_work.folder / f"items_{each}_summary.json").read_bytes()
+        )
+        assert (f"items_{each}.jsonl", each) == (
+            summary["files"]["processed"]["name"],
+            summary["format"],
+        )
+        assert (at_work.folder / f"items_{each}_failed.jsonl").read_bytes() == b""
+    assert before == files(at_work)
 
 
 def test_a_newer_export_that_was_killed_is_not_taken_for_all_there_is(
@@ -139,7 +163,7 @@ def test_two_exports_to_different_files_are_both_remembered(at_work: Stage) -> N
 def test_the_same_answers_may_be_written_over_and_over(at_work: Stage) -> None:
     """Of two that began alike the last one counts."""
     run = at_work.run
-    summary = run.export(on_progress=at_its_end(lambda: run.export(batch=True)))
+    summary = run.export(on_progress=at_its_end(run.export))
     assert not summary.overtaken
     assert b'"llm"' in files(at_work)[0]
 
