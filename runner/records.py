@@ -143,11 +143,9 @@ class FailureKind(StrEnum):
     REJECTED = "rejected"
     """400, 413, 422, or larger than the limit: this request never succeeds."""
     DENIED = "denied"
-    """401, 403, 402, empty account, unknown model: no request can succeed."""
-
-
-NO_API = "no_api"
-"""Our own code of a failure: what answers there does not speak the API."""
+    """401, 403, 402, empty account: no request can succeed."""
+    NOT_FOUND = "not_found"
+    """Unknown model, wrong base URL: no request can succeed, whoever pays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,13 +17,11 @@ import tenacity
 
 from runner.clock import Clock
 from runner.config import Pacing
-from runner.records import NO_API, Failure, FailureKind, OutcomeState, Verdict
+from runner.records import Failure, FailureKind, OutcomeState, Verdict
 from runner.run_status import Stop, StopKind
 
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MOST_S = 60.0
-_NOT_THERE = frozenset({404, 405, 410, *range(300, 400)})
-_NOT_THERE_CODES = frozenset({"model_not_found", NO_API})
 _LARGEST_EXPONENT = 16  # 2**16 s is far above the most; keeps the power small
 
 
@@ -42,6 +40,7 @@ class Scope(StrEnum):
 
 SCOPES = {
     FailureKind.DENIED: Scope.RUN,
+    FailureKind.NOT_FOUND: Scope.RUN,
     FailureKind.REJECTED: Scope.ITEM,
     FailureKind.SERVER: Scope.ATTEMPT,
     FailureKind.TIMEOUT: Scope.ATTEMPT,
@@ -100,8 +99,7 @@ def decide_on_failure(
 
 def _stop_for(failure: Failure) -> Stop:
     """No request can succeed: what somebody has to set right first."""
-    is_elsewhere = failure.status in _NOT_THERE or failure.code in _NOT_THERE_CODES
-    if is_elsewhere:
+    if failure.kind is FailureKind.NOT_FOUND:
         kind, what = StopKind.NOT_FOUND, "--model or --base-url, with --accept-changes"
         hint = f"name the right one at the resume ({what}): no item is lost"
     else:

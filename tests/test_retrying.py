@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.config import Pacing
-from runner.records import NO_API, Failure, FailureKind, OutcomeState, Verdict
+from runner.records import Failure, FailureKind, OutcomeState, Verdict
 from runner.retrying import (
     PENDING,
     SCOPES,
@@ -54,17 +54,9 @@ def test_what_is_nobodys_fault_never_fails_an_item(kind: FailureKind) -> None:
     assert step.again
 
 
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [(404, None), (400, "model_not_found"), (405, None), (307, None), (200, NO_API)],
-)
-def test_a_model_or_a_path_that_is_not_there_is_to_be_named_anew(
-    status: int, code: str | None
-) -> None:
+def test_a_model_or_a_path_that_is_not_there_is_to_be_named_anew() -> None:
     """A resume with the same words would end the same way."""
-    failure = Failure(
-        kind=FailureKind.DENIED, message="no such model", status=status, code=code
-    )
+    failure = Failure(kind=FailureKind.NOT_FOUND, message="no such model")
     stop = decide_on_failure(failure, 1, Pacing()).stop
 
     assert stop is not None

@@ -17,6 +17,7 @@ from runner.client.flights import Cut, Flight, Phase
 from runner.records import Failure, FailureKind
 
 _DENIED = FailureKind.DENIED
+_NOT_FOUND = FailureKind.NOT_FOUND
 _REJECTED = FailureKind.REJECTED
 _SERVER = FailureKind.SERVER
 _CUT = FailureKind.CUT
@@ -105,7 +106,7 @@ _BY_CODE = (
         words=re.compile(r"request too large", re.IGNORECASE),
     ),
     Row(
-        kind=_DENIED,
+        kind=_NOT_FOUND,
         says="there is no such model for this key",
         codes=_codes("model_not_found"),
     ),
@@ -143,7 +144,7 @@ _ELSEWHERE = frozenset(range(300, 400))
 
 _BY_STATUS = (
     Row(
-        kind=_DENIED,
+        kind=_NOT_FOUND,
         says="the server sends requests elsewhere; is the base URL right?",
         statuses=_ELSEWHERE,
         before_answers=True,
@@ -172,14 +173,14 @@ _BY_STATUS = (
         provider_only=True,
     ),
     Row(
-        kind=_DENIED,
+        kind=_NOT_FOUND,
         says="the server has no such model or path",
         statuses=_statuses(404, 405, 410),
         provider_only=True,
     ),
     # A wrong base URL, in words that are no provider's: waiting would last all night.
     Row(
-        kind=_DENIED,
+        kind=_NOT_FOUND,
         says="nothing is at that address; is the base URL right?",
         statuses=_statuses(404, 405, 410),
         before_answers=True,

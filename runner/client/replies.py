@@ -7,7 +7,7 @@ from runner.answers import parse_body
 from runner.client import failures
 from runner.client.error_shapes import ErrorBody, error_in_answer, read_error
 from runner.client.flights import Flight
-from runner.records import NO_API, Failure, FailureKind
+from runner.records import Failure, FailureKind
 
 _SUCCESS = range(200, 300)
 _ELSEWHERE = range(300, 400)
@@ -34,13 +34,11 @@ def _no_json(status: int, body: bytes, flight: Flight) -> Failure:
     """A page or a stream as the first thing of all: nobody there speaks the API."""
     what = dict(flight.headers).get("content-type", "of unknown type")
     message = f"HTTP {status} and {len(body)} bytes that are no JSON object ({what})"
-    kind, code = FailureKind.GARBLED, None
+    kind = FailureKind.GARBLED
     if what.startswith("text/") and not flight.has_answers():
-        kind, code = FailureKind.DENIED, NO_API
+        kind = FailureKind.NOT_FOUND
         message = f"no OpenAI-compatible API answers there: {message}"
-    return Failure(
-        kind=kind, message=message, status=status, code=code, possibly_billed=True
-    )
+    return Failure(kind=kind, message=message, status=status, possibly_billed=True)
 
 
 def failure_in_part(

@@ -140,11 +140,24 @@ class Breaker:
             per_s: the run's measured rate, to ramp up to afterwards.
             now_ns: the moment.
         """
+        if self._says_nothing_new(what):
+            return
+        self._count(what, now_ns)
+        if self.is_open:
+            self._look_again(now_ns)
+        elif self._is_outage(in_flight):
+            self.opened_ns, self.rate_before_per_s = now_ns, per_s
+            self._remember()
+
+    def _says_nothing_new(self, what: Failed) -> bool:
+        """Whether it is an item that failed before the streak, and failed again."""
         is_known = what.failed_before_ns > 0 and (
             not self.streak or what.failed_before_ns < self.streak_ns
         )
-        if is_known and not what.unsent and not self.is_open:
-            return
+        return is_known and not what.unsent and not self.is_open
+
+    def _count(self, what: Failed, now_ns: int) -> None:
+        """One more in a row, or the first of a new one."""
         if not self.streak:
             self.first_item, self.is_mixed = what.item, 0
             self.is_silent = int(self.answered_ns < what.sent_ns)
@@ -155,9 +168,9 @@ class Breaker:
         self.is_unsent = int(what.unsent)
         self.is_silent &= int(not what.told)
         self.is_mixed |= int(what.unsent or what.item != self.first_item)
-        if self.is_open:
-            self._look_again(now_ns)
-            return
+
+    def _is_outage(self, in_flight: int) -> bool:
+        """Whether the streak is more than a sick item, or a moment's trouble."""
         enough = min(MOST_IN_A_ROW, max(FEWEST_IN_A_ROW, in_flight))
         # Where answers take long and refusals none, most of those sent since may
         # still be answered.
@@ -165,10 +178,8 @@ class Breaker:
         # A pause lets the calls under way run out: the odd one fails, and no newer
         # one is there to end the streak.
         counted = self.streak - min(self.older, self.older_answers)
-        is_outage = self.is_mixed or self.is_silent
-        if counted >= enough and are_most and is_outage:
-            self.opened_ns, self.rate_before_per_s = now_ns, per_s
-            self._remember()
+        is_anywhere = bool(self.is_mixed or self.is_silent)
+        return counted >= enough and are_most and is_anywhere
 
     def plan_probe(self, now_ns: int, draw: float) -> None:
         """Set the next probe's moment; `draw` is uniform in [0, 1).

@@ -36,20 +36,15 @@ _REPEATED_WITHIN_NS = 120 * SECOND_NS
 _SHORT_PAUSE_NS = 2 * SECOND_NS
 _SHOWN_WHILE_EVEN = 0.03
 """Of a limit of tokens: what a few large requests at once leave as used for a while."""
-_ALIVE = frozenset(
-    {
-        FailureKind.THROTTLED,
-        FailureKind.SLOW_DOWN,
-        FailureKind.REJECTED,
-        FailureKind.DENIED,
-    }
-)
+_REFUSED_FOR_SPEED = frozenset({FailureKind.THROTTLED, FailureKind.SLOW_DOWN})
+_FOR_THE_RUN = frozenset({FailureKind.DENIED, FailureKind.NOT_FOUND})
+_FOR_GOOD = _FOR_THE_RUN | {FailureKind.REJECTED}
+_ALIVE = _REFUSED_FOR_SPEED | _FOR_GOOD
 """The server answered: no outage, whatever it said."""
 _SILENT = frozenset({FailureKind.NOT_SENT, FailureKind.TIMEOUT, FailureKind.CUT})
-_REFUSED_FOR_SPEED = frozenset({FailureKind.THROTTLED, FailureKind.SLOW_DOWN})
 _TOO_LARGE = frozenset({413, 429})
 """How servers refuse what is larger than a limit of tokens."""
-_NEVER_COUNTS = _REFUSED_FOR_SPEED | {FailureKind.NOT_SENT, FailureKind.DENIED}
+_NEVER_COUNTS = _REFUSED_FOR_SPEED | _FOR_THE_RUN | {FailureKind.NOT_SENT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +126,7 @@ def failed(
         key.request_refill.refused(now_ns)
         key.token_refill.refused(now_ns)
         _slow_everybody(key, ended, failure.kind, said, now_ns)
-    if failure.kind in (FailureKind.REJECTED, FailureKind.DENIED):
+    if failure.kind in _FOR_GOOD:
         run.trouble_ns = 0
     else:
         run.note_trouble(failure.message, now_ns)

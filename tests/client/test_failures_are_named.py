@@ -12,6 +12,7 @@ from runner.client.replies import failure_in
 from runner.records import Failure, FailureKind
 
 DENIED = FailureKind.DENIED
+NOT_FOUND = FailureKind.NOT_FOUND
 REJECTED = FailureKind.REJECTED
 THROTTLED = FailureKind.THROTTLED
 SLOW_DOWN = FailureKind.SLOW_DOWN
@@ -96,11 +97,11 @@ UNKNOWN_MODEL = "The model `gpt-9` does not exist or you do not have access to i
         (400, openai("messages.0: 'your credit balance is too low'"), REJECTED),
         (403, openai(code="unsupported_country_region_territory"), DENIED),
         (403, {"error": {"code": 403, "message": MODERATED}}, REJECTED),
-        (404, openai(UNKNOWN_MODEL, code="model_not_found"), DENIED),
-        (400, openai(UNKNOWN_MODEL, code="model_not_found"), DENIED),
-        (404, openai("Invalid URL (POST /v1/chat)"), DENIED),
-        (404, {"detail": "Not Found"}, DENIED),
-        (404, {"error": "model 'x' not found, try pulling it first"}, DENIED),
+        (404, openai(UNKNOWN_MODEL, code="model_not_found"), NOT_FOUND),
+        (400, openai(UNKNOWN_MODEL, code="model_not_found"), NOT_FOUND),
+        (404, openai("Invalid URL (POST /v1/chat)"), NOT_FOUND),
+        (404, {"detail": "Not Found"}, NOT_FOUND),
+        (404, {"error": "model 'x' not found, try pulling it first"}, NOT_FOUND),
         (
             404,
             {
@@ -109,18 +110,18 @@ UNKNOWN_MODEL = "The model `gpt-9` does not exist or you do not have access to i
                 "type": "NotFoundError",
                 "code": 404,
             },
-            DENIED,
+            NOT_FOUND,
         ),
-        (307, b"", DENIED),
-        (302, HTML, DENIED),
+        (307, b"", NOT_FOUND),
+        (302, HTML, NOT_FOUND),
         (407, HTML, DENIED),
         # A proxy or portal in between.
         (403, HTML, SERVER),
         # Or the base URL is wrong.
-        (404, HTML, DENIED),
-        (405, b"", DENIED),
-        (404, b"404 page not found", DENIED),
-        (404, {"timestamp": 1, "status": 404, "error": "Not Found"}, DENIED),
+        (404, HTML, NOT_FOUND),
+        (405, b"", NOT_FOUND),
+        (404, b"404 page not found", NOT_FOUND),
+        (404, {"timestamp": 1, "status": 404, "error": "Not Found"}, NOT_FOUND),
         (403, {"message": "Forbidden"}, SERVER),
         # The request itself.
         (400, openai(code="context_length_exceeded"), REJECTED),
@@ -149,7 +150,7 @@ def test_a_refusal_is_taken_for_what_it_is(
 @pytest.mark.parametrize("status", [302, 404, 405, 410])
 def test_an_address_that_has_answered_is_the_right_one(status: int) -> None:
     """A passing trouble of a balancer or portal: waited for, and no item is blamed."""
-    assert failure(status, HTML, has_answers=False).kind == DENIED
+    assert failure(status, HTML, has_answers=False).kind == NOT_FOUND
     assert failure(status, HTML, has_answers=True).kind == SERVER
 
 

@@ -57,7 +57,7 @@ def hang_up(line: Line) -> None:
         ),
         (
             always(http(307, b"", location="/v1/elsewhere?key=secret")),
-            FailureKind.DENIED,
+            FailureKind.NOT_FOUND,
             False,
         ),
         (always(http(200, b"<html>")), FailureKind.GARBLED, True),

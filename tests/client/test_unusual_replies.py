@@ -137,7 +137,7 @@ def test_a_redirect_stops_a_run_only_while_nothing_was_answered(
     client = connect(serve(script).url, has_answers=lambda: None in failures)
     failures.extend(client.call(chat(), f"night-{n}-1").failure for n in range(4))
     kinds = [failure and failure.kind for failure in failures]
-    assert kinds == [FailureKind.DENIED, None, FailureKind.SERVER, None]
+    assert kinds == [FailureKind.NOT_FOUND, None, FailureKind.SERVER, None]
     for failure in (failures[0], failures[2]):
         assert failure is not None
         assert failure.message.endswith("to https://elsewhere.example/v1")
@@ -154,6 +154,6 @@ def test_a_page_in_the_place_of_the_first_answer_stops_the_run(
         client = connect(url, has_answers=lambda told=has_answers: told)
         failure = client.call(chat(), "night-1-1").failure
         assert failure is not None
-        expected = FailureKind.GARBLED if has_answers else FailureKind.DENIED
+        expected = FailureKind.GARBLED if has_answers else FailureKind.NOT_FOUND
         assert failure.kind is expected
         assert f"no JSON object ({kind})" in failure.message
