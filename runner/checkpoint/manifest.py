@@ -12,12 +12,9 @@ Floor: doors and rules.
 """
 
 import dataclasses
-import errno
 import json
-import os
 import re
 import secrets
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +24,6 @@ from runner.checkpoint.store import DATABASE
 from runner.config import RunConfig
 from runner.durable import (
     is_unaltered,
-    read_only,
     remove_leftovers,
     with_checksum,
     without_checksum,
@@ -37,7 +33,6 @@ from runner.errors import (
     HalfJudged,
     RunNotFound,
     StateDamaged,
-    StateError,
     StateTooNew,
 )
 from runner.records import JsonObject, Totals
@@ -275,55 +270,6 @@ class Manifest:
 def new_run_id() -> str:
     """A name that no other run has: part of every request's id."""
     return secrets.token_hex(6)
-
-
-def make_private(folder: Path) -> None:
-    """Create `folder` for this user only; StateError where runs cannot live in it."""
-    existed = folder.exists()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise _not_created(folder, error) from error
-    _refuse_foreign(folder)
-    if not existed:
-        folder.chmod(0o700)  # whatever the umask; a folder of the user's stays as it is
-
-
-def check_private(folder: Path) -> None:
-    """StateError where `make_private` would raise it; creates nothing."""
-    if folder.exists() or folder.is_symlink():
-        _refuse_foreign(folder)
-        return
-    above = next(f for f in folder.absolute().parents if f.exists())
-    if not above.is_dir():
-        raise StateError(f"{above} is not a plain directory", "use --state-dir")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise _not_writable(above)
-
-
-def _refuse_foreign(folder: Path) -> None:
-    try:
-        found = folder.lstat()
-    except OSError as error:
-        raise _not_created(folder, error) from error
-    if not stat.S_ISDIR(found.st_mode):
-        raise StateError(f"{folder} is not a plain directory", "use --state-dir")
-    if found.st_uid != os.geteuid():
-        raise StateError(f"{folder} belongs to another user", "use --state-dir")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise _not_writable(folder)
-
-
-def _not_writable(folder: Path) -> StateError:
-    if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        return read_only(folder)
-    return StateError(f"{folder} cannot be written to", "use --state-dir")
-
-
-def _not_created(folder: Path, error: OSError) -> StateError:
-    if error.errno == errno.EROFS:
-        return read_only(folder)
-    return StateError(f"cannot create {folder}: {error.strerror}", "use --state-dir")
 
 
 def _read(run_folder: Path) -> JsonObject:

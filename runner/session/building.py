@@ -15,8 +15,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner.checkpoint.manifest import make_private
 from runner.durable import not_usable, sync_folder
+from runner.session.ground import make_ground
 
 _PREFIX = ".runner-start-"
 """Hidden: no run can have such a name."""
@@ -29,7 +29,7 @@ def building(state_dir: Path) -> Iterator[Path]:
 
     Raises StateError where runs cannot live.
     """
-    make_private(state_dir)
+    make_ground(state_dir)
     with locked(state_dir):
         _remove_leftovers(state_dir)
         folder = _made_in(state_dir)
