@@ -5,9 +5,14 @@ Floor: words. Knows only the records.
 
 import dataclasses
 from dataclasses import dataclass, field
+from decimal import Context, Decimal
 from enum import StrEnum
 
 from runner.records import JsonObject, Totals
+
+_ENOUGH_ITEMS = 10
+"""Of fewer nobody can tell what the others cost."""
+_AS_A_GUESS = Context(prec=3)
 
 
 class RunState(StrEnum):
@@ -130,10 +135,27 @@ class RunStatus:
         """Items still to be asked: without an outcome, or anew."""
         return self.pending + self.anew
 
+    @property
+    def cost_estimate_usd(self) -> Decimal | None:
+        """What the run will have cost if the items left are like those done.
+
+        To three digits. None with nothing left, with fewer than ten items done, and
+        where an answer has no price.
+        """
+        done, cost = self.items - self.left, self.totals.cost_usd
+        is_known = cost is not None and not self.totals.unpriced
+        if not is_known or not self.left or done < _ENOUGH_ITEMS:
+            return None
+        return _AS_A_GUESS.divide(self.totals.answers_usd * self.items, Decimal(done))
+
     def to_json(self) -> JsonObject:
         """`status --json`: these keys are stable."""
         totals = self.totals
-        cost, at_most = totals.cost_usd, totals.at_most_usd
+        costs_usd = {
+            "cost_usd": totals.cost_usd,
+            "cost_at_most_usd": totals.at_most_usd,
+            "cost_estimate_usd": self.cost_estimate_usd,
+        }
         return {
             "run": self.run,
             "state": str(self.state),
@@ -151,8 +173,10 @@ class RunStatus:
                 "unresolved": self.unresolved,
             },
             "tokens": totals.tokens_to_json(),
-            "cost_usd": None if cost is None else str(cost),
-            "cost_at_most_usd": None if at_most is None else str(at_most),
+            **{
+                name: None if usd is None else f"{usd:f}"
+                for name, usd in costs_usd.items()
+            },
             "unpriced": totals.unpriced,
             "rate": {
                 "requests_per_minute": self.requests_per_minute,

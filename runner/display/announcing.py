@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from runner.api_records import Plan, Unresolved
 from runner.config import Pacing, RunConfig, TaskSpec
+from runner.display.facts import estimate_words
 from runner.printable import printable, printable_lines
 from runner.records import JsonObject
 from runner.run_status import RunStatus
@@ -34,8 +35,9 @@ class Announcement:
 
 
 def announced(what: Announcement) -> str:
-    """Four to six lines: what, whom, how fast, where to."""
+    """Four to seven lines: what, whom, how fast, how dear, where to."""
     config, status = what.config, what.status
+    estimate = estimate_words(status)
     items = printable(config.items_path)
     to_go = status.pending + what.again
     done = status.items - to_go
@@ -50,6 +52,7 @@ def announced(what: Announcement) -> str:
         *([f"  rules   {rules_words(what.rules)}"] if what.rules else []),
         f"  limits  {_limits(config.pacing)}",
         *([f"  prices  {what.price_source}"] if what.price_source else []),
+        *([f"  cost    in all {estimate}"] if estimate else []),
         f"  writes  {_outputs(config)}",
         f"  look    {what.watch_command} (in another terminal); Ctrl-C loses nothing",
     ]

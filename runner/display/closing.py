@@ -6,7 +6,13 @@ Floor: faces. Pure.
 """
 
 from runner.api_records import Finish
-from runner.display.facts import items_words, left_words, stopped_words
+from runner.display.facts import (
+    estimate_words,
+    items_words,
+    left_words,
+    status_cost_words,
+    stopped_words,
+)
 from runner.printable import printable
 from runner.run_status import RunStatus, StopKind
 from runner.wording import bound, count
@@ -33,6 +39,8 @@ def closing_text(
         f"  items    {items_words(status)}, {left_words(status)}",
         f"  answers  all that came are recorded{_answers_words(status)}",
     ]
+    if estimate := estimate_words(status):
+        lines.append(f"  cost     {status_cost_words(status)}; in all {estimate}")
     if stop and stop.hint:
         lines.append(f"  do       {printable(stop.hint)}")
     if stop and stop.kind is StopKind.DENIED and key_source:

@@ -18,6 +18,7 @@ from runner.wording import (
     percent,
     rate,
     shortened,
+    usd,
 )
 
 _WHY_COLUMNS = 60
@@ -52,6 +53,7 @@ def facts_of(status: RunStatus, *, now_unix_s: float | None = None) -> list[Fact
         *_unresolved(status),
         Fact("tokens", tokens_words(status.totals)),
         Fact("cost", status_cost_words(status)),
+        *estimate_facts(status),
         *(_at_work(status) if status.state.is_at_work else []),
         Fact("started", moment(status.started_unix_s)),
         *_last_sign(status, now),
@@ -113,6 +115,20 @@ def kinds_words(status: RunStatus) -> str:
 def status_cost_words(status: RunStatus) -> str:
     """Recorded dollars, and at most; whether they are real ones."""
     return cost_words(status.totals, "simulated prices" if status.simulated else None)
+
+
+def estimate_facts(status: RunStatus) -> list[Fact]:
+    """What the whole will cost, where that can be guessed."""
+    words = estimate_words(status)
+    return [] if words is None else [Fact("in all", words)]
+
+
+def estimate_words(status: RunStatus) -> str | None:
+    """`about $2.57, if the items left are like those done`."""
+    estimate_usd = status.cost_estimate_usd
+    if estimate_usd is None:
+        return None
+    return f"about {usd(estimate_usd)}, if the items left are like those done"
 
 
 def speed_words(status: RunStatus) -> str:

@@ -19,6 +19,7 @@ from runner.display.doing import Doing
 from runner.display.facts import (
     Fact,
     anew_words,
+    estimate_facts,
     kinds_words,
     left_facts,
     slowest_words,
@@ -90,6 +91,7 @@ def _live_facts(status: RunStatus) -> list[Fact]:
     facts = [
         Fact("items", f"{kinds_words(status)}; {at_work}"),
         Fact("cost", status_cost_words(status)),
+        *estimate_facts(status),
     ]
     if status.state.is_at_work:
         speed = speed_words(status)

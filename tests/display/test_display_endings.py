@@ -78,6 +78,9 @@ def test_a_start_says_what_whom_how_fast_how_much_and_where_to() -> None:
 def test_a_resume_says_how_much_is_done_already() -> None:
     said = announced(Announcement(config=_config(), status=a_status()))
     assert "10,000 items of /data/articles.jsonl, 4,812 done, 5,188 to go" in said
+    assert (
+        "  cost    in all about $2.57, if the items left are like those done\n" in said
+    )
 
 
 def test_an_absent_dollar_limit_is_said() -> None:

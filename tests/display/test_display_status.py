@@ -3,10 +3,13 @@
 import io
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from status_builders import STARTED_UNIX_S, TOTALS, a_dead_status, a_status
 
+from runner.api_records import Finish
+from runner.display.closing import closing_text
 from runner.display.facts import facts_of
 from runner.display.lines import status_line
 from runner.display.live import live_view
@@ -23,6 +26,11 @@ def _shown(status: RunStatus) -> str:
 def _facts(status: RunStatus, after_s: float = 61.0) -> dict[str, str]:
     facts = facts_of(status, now_unix_s=STARTED_UNIX_S + after_s)
     return {fact.label: fact.text for fact in facts}
+
+
+def _closing_of(status: RunStatus) -> str:
+    finish = Finish(stop=None, status=status, summary=None)
+    return closing_text(finish, resume_command="", export_command="", key_source="")
 
 
 def test_a_running_run_says_how_far_how_fast_how_much_and_how_long() -> None:
@@ -83,6 +91,40 @@ def test_a_dead_run_says_what_may_have_been_billed_and_that_the_rest_is_safe() -
 def test_an_unknown_price_is_unknown_and_never_nothing() -> None:
     totals = replace(TOTALS, unpriced=4_900, open_unpriced=32)
     assert "unknown; unpriced: 4,900 answers" == _facts(a_status(totals=totals))["cost"]
+
+
+def test_a_run_says_what_it_will_have_cost_if_it_goes_on_like_that() -> None:
+    """Whoever tried a few items wants to know before all the others are asked."""
+    status = a_status()
+    about = "about $2.57, if the items left are like those done"
+    assert about == _facts(status)["in all"]
+    assert about in _closing_of(status)
+    assert "2.57" == status.to_json()["cost_estimate_usd"]
+    stream = io.StringIO()
+    print_on(stream, live_view(status))
+    assert about in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"items": 4_812},
+        {"totals": replace(TOTALS, valid=9, invalid=0, failed=0)},
+        {"totals": replace(TOTALS, unpriced=1)},
+        {"totals": replace(TOTALS, unpriced=TOTALS.answered)},
+    ],
+    ids=["nothing left", "too few", "one has no price", "none has"],
+)
+def test_what_nobody_can_tell_is_not_guessed(changes: dict[str, Any]) -> None:
+    status = a_status(**changes)
+    assert "in all" not in _facts(status)
+    assert "in all" not in _closing_of(status)
+    assert status.to_json()["cost_estimate_usd"] is None
+
+
+def test_items_asked_anew_are_still_to_be_paid_for() -> None:
+    totals = replace(TOTALS, valid=9_950, invalid=30, failed=20)
+    assert Decimal("1.24") == a_status(totals=totals, anew=22).cost_estimate_usd
 
 
 def test_tokens_that_no_answer_told_are_unknown_and_never_nothing() -> None:
