@@ -33,6 +33,7 @@ _COPY = struct.Struct("<QII16s")
 _FIRST_AT = 4096
 _PEEKS = 8
 _PRIVATE = 0o600
+_CLOSED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,14 @@ class Cell:
         self._fd = _open(path)
 
     def try_lock(self) -> bool:
-        """Take the cell for this thread, or say at once that somebody has it."""
+        """Take the cell for this thread, or say at once that somebody has it.
+
+        Nobody gets a closed one.
+        """
         self._mutex.acquire()
+        if self._fd == _CLOSED:
+            self._mutex.release()
+            return False
         try:
             is_ours = try_flock(self._fd)
         except OSError as error:
@@ -173,12 +180,18 @@ class Cell:
             os.close(fd)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file.
+
+        Its number goes to the next file that is opened here, the run's database
+        perhaps: a thread that comes late, from a call that took long to give up, must
+        not find it.
+        """
         with self._mutex:
             if self._map is not None:
                 self._map.close()
                 self._map = None
-            os.close(self._fd)
+            fd, self._fd = self._fd, _CLOSED
+            os.close(fd)
 
     def _mapped(self) -> mmap.mmap:
         """The file, whole. Only while locked.
@@ -227,7 +240,7 @@ class Cell:
         if self._map is not None:
             return self._map
         with self._mutex:
-            if self._map is None:
+            if self._map is None and self._fd != _CLOSED:
                 self._map = mmap.mmap(self._fd, self._size)
             return self._map
 

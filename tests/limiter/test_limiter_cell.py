@@ -277,3 +277,36 @@ def test_a_dead_worker_frees_its_line(tmp_path: Path) -> None:
     rebuild_slot(place_in(tmp_path), 1, Decimal("0.1"), clock)
     alive = limiter_in(tmp_path, clock, slot=2, ceilings=ceilings)
     granted(alive, want(usd="0.9"))
+
+
+def test_a_closed_cell_is_nobodys_and_leaves_the_next_files_alone(
+    tmp_path: Path,
+) -> None:
+    """Its number goes to whatever is opened next: a database, say."""
+    cell = Cell(tmp_path / "a.cell", 1000)
+    put(cell, b"one")
+    cell.close()
+    descriptor = os.open(tmp_path / "precious", os.O_RDWR | os.O_CREAT)
+    os.write(descriptor, b"precious")
+    assert not cell.try_lock()
+    assert (b"", None, b"") == (cell.peek().payload, cell.holder_pid(), cell.edition())
+    assert b"precious" == os.pread(descriptor, 9_000, 0)
+    os.close(descriptor)
+
+
+def test_a_failure_told_after_the_end_touches_nothing(tmp_path: Path) -> None:
+    """From a call that took long to give up; the program may go on with other files."""
+    clock = FakeClock()
+    begin_session(place_in(tmp_path), RunCeilings(), {}, clock)
+    limiter = limiter_in(tmp_path, clock)
+    permit = granted(limiter)
+    limiter.close()
+    names = [tmp_path / name for name in ("one", "two")]
+    files = [os.open(name, os.O_RDWR | os.O_CREAT) for name in names]
+    for each in files:
+        os.write(each, b"precious")
+    cut = failure(FailureKind.CUT)
+    assert limiter.failed(permit, cut, {}, Decimal(0)) in (True, False)
+    assert [b"precious", b"precious"] == [name.read_bytes() for name in names]
+    for each in files:
+        os.close(each)
