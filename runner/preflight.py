@@ -15,6 +15,7 @@ import requests
 
 from runner.config import Price
 from runner.errors import EndpointError
+from runner.proxies import proxy_for
 from runner.records import PATHS
 
 _TIMEOUT_S = 10.0
@@ -70,12 +71,17 @@ def probe(base_url: str) -> dict[str, Price]:
 
 def _models(base_url: str) -> requests.Response:
     try:
-        return requests.get(
-            f"{base_url.rstrip('/')}/models",
-            timeout=_TIMEOUT_S,
-            allow_redirects=False,
-            verify=_authorities(),
-        )
+        with requests.Session() as session:
+            # By the same way as the workers: requests' own rules for NO_PROXY differ.
+            session.trust_env = False
+            proxy = proxy_for(base_url)
+            return session.get(
+                f"{base_url.rstrip('/')}/models",
+                timeout=_TIMEOUT_S,
+                allow_redirects=False,
+                verify=_authorities(),
+                proxies={"http": proxy, "https": proxy} if proxy else {},
+            )
     except requests.exceptions.SSLError as error:
         raise EndpointError(
             f"no encrypted connection to {base_url} ({_cause(error)})",

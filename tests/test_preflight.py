@@ -68,6 +68,19 @@ def encrypted(serve: Serve, certificate: Path) -> Iterator[str]:
     server.server_close()
 
 
+def test_a_start_asks_by_the_way_its_workers_will_take(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """requests takes no such NO_PROXY for itself: it would ask a proxy that is not."""
+    url = serve({"/models": 200})
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", url)
+    assert probe(url) == {}
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(EndpointError, match="nothing answers"):
+        probe(url)
+
+
 def test_a_start_trusts_the_authorities_that_the_workers_trust(
     encrypted: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,9 +164,6 @@ def _service(given: StartOptions) -> Service:
     told: dict[str, Any] = {
         "prices": _prices(given.whom.prices),
         "scenario": _scenario(given),
-        # As the SDK reads them; noted in the run, because limits belong to them.
-        "organization": os.environ.get("OPENAI_ORG_ID") or None,
-        "project": os.environ.get("OPENAI_PROJECT_ID") or None,
     }
     base_url = given.whom.base_url or os.environ.get(BASE_URL_VARIABLE)
     if base_url:

@@ -177,13 +177,14 @@ def _opening(
     again: int = 0,
 ) -> str:
     """What the session is going to do, in words; not said before it does."""
+    service = config.service
     return display.announced(
         display.Announcement(
             config=config,
             status=status,
             again=again,
             rules=rules_in_force(config.task),
-            proxy=proxy_of(config.service.base_url),
+            proxy=proxy_of(service.base_url) if service.scenario is None else None,
             price_source=prices,
             watch_command=command_line("status", status.run, state_dir, "--watch"),
         )

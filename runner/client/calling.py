@@ -66,7 +66,8 @@ class Client:
         self._redactor = Redactor(api_key)
         self._flights = Flights()
         self._has_answers = has_answers
-        self._lanes = _lanes(url, settings.connections)
+        proxy = proxy_for(settings.base_url) if settings.obeys_proxies else None
+        self._lanes = _lanes(url, proxy, settings.connections)
         self._timeout = _timeout(settings.timeout_s)
         self._sdk = openai.OpenAI(
             api_key=api_key,
@@ -78,6 +79,10 @@ class Client:
             default_headers={"Accept-Encoding": "identity"},
             http_client=OneSend(self._lanes, self._timeout),
         )
+        # Where they are None the SDK has read the environment: whoever resumes has
+        # another one, and would bill another account.
+        self._sdk.organization = settings.organization
+        self._sdk.project = settings.project
         self._base = str(self._sdk.base_url).rstrip("/")
         _quieten("httpx2", "httpcore2")
 
@@ -238,8 +243,7 @@ def _checked_url(base_url: str) -> httpx2.URL:
     return url
 
 
-def _lanes(url: httpx2.URL, most: int) -> LaneTransport:
-    proxy = proxy_for(str(url))
+def _lanes(url: httpx2.URL, proxy: str | None, most: int) -> LaneTransport:
     try:
         through = httpx2.Proxy(proxy) if proxy else None
         return LaneTransport(url, _tls(url), through, most)

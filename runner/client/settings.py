@@ -12,12 +12,14 @@ class ClientSettings:
 
     base_url: str
     organization: str | None
-    """None: OPENAI_ORG_ID, when it is set, as the SDK reads it."""
+    """None: no such header, whatever the environment says by now."""
     project: str | None
-    """None: OPENAI_PROJECT_ID, when it is set, as the SDK reads it."""
+    """Likewise."""
     timeout_s: float
     """Deadline of one call, connection and body included."""
     connections: int
     """At most, a descriptor for each; more only where more calls are under way."""
     run: str
     """Whose client it is, for messages."""
+    obeys_proxies: bool = True
+    """False: the server is the run's own, and no proxy's business."""

@@ -4,6 +4,7 @@ Floor: the run.
 """
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def _placed(folder: Path, config: RunConfig, name: str, state_dir: Path) -> Path
 
 
 def completed(config: RunConfig) -> RunConfig:
-    """Paths made absolute (a resume may run elsewhere), the items' shape known."""
+    """What a resume elsewhere would not know: full paths, who pays; the items' shape."""
     task, output, service = config.task, config.output, config.service
     key_path = service.api_key_path
     return dataclasses.replace(
@@ -168,7 +169,11 @@ def completed(config: RunConfig) -> RunConfig:
             summary_path=output.summary_path.absolute(),
         ),
         service=dataclasses.replace(
-            service, api_key_path=key_path and key_path.absolute()
+            service,
+            api_key_path=key_path and key_path.absolute(),
+            # As the SDK reads them, once: limits and the bill belong to them.
+            organization=service.organization or os.environ.get("OPENAI_ORG_ID") or None,
+            project=service.project or os.environ.get("OPENAI_PROJECT_ID") or None,
         ),
     )
 

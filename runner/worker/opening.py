@@ -116,6 +116,7 @@ def _client_settings(settings: WorkerSettings) -> ClientSettings:
         timeout_s=settings.config.pacing.timeout_s,
         connections=settings.threads + _AT_REST,
         run=settings.run_id,
+        obeys_proxies=service.scenario is None,
     )
 
 

@@ -254,6 +254,9 @@ def test_the_proxy_is_shown_without_its_password(
     assert "pass" not in said
     main([*START, "--base-url", "https://localhost/v1"])
     assert "proxy" not in capfd.readouterr().err
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.local:3128/")
+    main([*START, "--simulate"])
+    assert "proxy" not in capfd.readouterr().err
 
 
 def test_a_resume_keeps_to_its_server_and_says_so(

@@ -41,6 +41,7 @@ def connect(
         has_answers: Callable[[], bool] = lambda: False,
         timeout_s: float = 60.0,
         connections: int = 1,
+        obeys_proxies: bool = True,
     ) -> Client:
         settings = ClientSettings(
             base_url=url,
@@ -49,6 +50,7 @@ def connect(
             timeout_s=timeout_s,
             connections=connections,
             run="night",
+            obeys_proxies=obeys_proxies,
         )
         clients.append(Client(settings, key, clock, has_answers))
         return clients[-1]

@@ -394,6 +394,27 @@ def test_a_proxy_in_the_environment_is_used(
     assert proxy.requests[0].line == expected
 
 
+def test_the_embedded_simulator_is_no_proxys_business(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a company's proxy the first try without a key would wait for hours."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    client = connect(serve(always(http())).url, obeys_proxies=False)
+    assert client.call(chat(), "night-1-1").failure is None
+
+
+def test_who_pays_is_what_the_run_says_and_not_the_environment_of_a_resume(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-later")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-later")
+    server = serve(always(http()))
+    connect(server.url).call(chat(), "night-1-1")
+    names = {name.lower() for name in server.requests[0].headers}
+    assert {"openai-organization", "openai-project"}.isdisjoint(names)
+    assert "authorization" in names
+
+
 def test_a_proxy_that_refuses_the_tunnel_means_not_sent(
     serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
