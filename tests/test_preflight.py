@@ -71,7 +71,7 @@ def encrypted(serve: Serve, certificate: Path) -> Iterator[str]:
 def test_a_start_asks_by_the_way_its_workers_will_take(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """requests takes no such NO_PROXY for itself: it would ask a proxy that is not."""
+    """By the rules of requests it would ask a proxy that the workers leave alone."""
     url = serve({"/models": 200})
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", url)

@@ -149,7 +149,7 @@ def _placed(folder: Path, config: RunConfig, name: str, state_dir: Path) -> Path
 
 
 def completed(config: RunConfig) -> RunConfig:
-    """What a resume elsewhere would not know: full paths, who pays; the items' shape."""
+    """With what a resume elsewhere would not know: full paths, who pays, the shape."""
     task, output, service = config.task, config.output, config.service
     key_path = service.api_key_path
     return dataclasses.replace(
@@ -172,7 +172,9 @@ def completed(config: RunConfig) -> RunConfig:
             service,
             api_key_path=key_path and key_path.absolute(),
             # As the SDK reads them, once: limits and the bill belong to them.
-            organization=service.organization or os.environ.get("OPENAI_ORG_ID") or None,
+            organization=service.organization
+            or os.environ.get("OPENAI_ORG_ID")
+            or None,
             project=service.project or os.environ.get("OPENAI_PROJECT_ID") or None,
         ),
     )

@@ -33,6 +33,7 @@ from runner.session.simulating import server_for
 from runner.session.survey import Survey
 from runner.supervisor.concurrency import check_descriptors
 from runner.supervisor.heartbeat import (
+    began_unix_s,
     read_status,
     write_heartbeat,
     write_last_words,
@@ -111,6 +112,7 @@ def _nothing_left(run: OpenRun, on_status: Callable[[RunStatus], None]) -> Finis
         stopped_because=None,
         unresolved=before.totals.open,
         in_flight=0,
+        started_unix_s=began_unix_s(run.folder),
         heartbeat_unix_s=run.clock.unix_s(),
     )
     write_heartbeat(run.folder, status)

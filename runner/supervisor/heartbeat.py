@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from runner.checkpoint.anew import is_due, load_due
-from runner.checkpoint.locks import owner_of
+from runner.checkpoint.locks import Owner, owner_of
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.undisturbed import Look, undisturbed
@@ -75,20 +75,21 @@ def _status(run_folder: Path, look: Look) -> RunStatus:
     beat = _read(run_folder)
     manifest = Manifest.load(run_folder)  # lists all that the heartbeat counts
     is_alive = look.is_worked_on
+    owner = owner_of(run_folder) if is_alive else None
     reader = look.open_reader(manifest)
     totals = reader.totals()
-    is_told = is_alive and _is_of_owner(run_folder, beat)
-    anew = beat.get("anew", 0) if is_told else _due(run_folder, manifest, reader)
-    is_new = not (beat or is_alive or reader.has_begun())
     check_told(run_folder, beat.get("records", 0), totals)
-    unresolved = _unresolved(run_folder, beat, totals) if is_alive else totals.open
-    state = RunState.NEW if is_new else _state(beat, is_alive=is_alive)
-    told = beat if is_alive else {}
+    told = beat if owner and _is_by(owner, beat) else {}
+    """What the session at work says of itself: nothing before its first second."""
+    last = told if is_alive else beat
+    is_new = not (beat or is_alive or reader.has_begun())
+    anew = told["anew"] if told else _due(run_folder, manifest, reader)
+    unresolved = _unresolved(told, totals) if told else totals.open
     rate = told.get("rate", {})
     return RunStatus(
         run=manifest.run,
-        state=state,
-        stopped_because=beat.get("stopped_because"),
+        state=RunState.NEW if is_new else _state(last, is_alive=is_alive),
+        stopped_because=last.get("stopped_because"),
         items=manifest.items,
         totals=totals,
         unresolved=unresolved,
@@ -98,8 +99,8 @@ def _status(run_folder: Path, look: Look) -> RunStatus:
         tokens_per_minute=rate.get("tokens_per_minute"),
         pace=Pace(**told.get("pace", {})),
         eta_s=told.get("eta_s"),
-        started_unix_s=beat.get("started_unix_s"),
-        heartbeat_unix_s=beat.get("heartbeat_unix_s"),
+        started_unix_s=last.get("started_unix_s", owner and owner.started_unix_s),
+        heartbeat_unix_s=last.get("heartbeat_unix_s"),
         simulated=manifest.config.service.simulated,
         is_half_judged=manifest.is_half_judged,
         slowest=_slowest(told),
@@ -122,6 +123,12 @@ def records_told(run_folder: Path) -> int:
     return told
 
 
+def began_unix_s(run_folder: Path) -> float | None:
+    """When the session began that gave the last sign of life; StateDamaged."""
+    began: float | None = _read(run_folder).get("started_unix_s")
+    return began
+
+
 def check_told(run_folder: Path, told: int, totals: Totals) -> None:
     """StateDamaged if there are less records than `records_told` gave before.
 
@@ -134,23 +141,23 @@ def check_told(run_folder: Path, told: int, totals: Totals) -> None:
         )
 
 
-def _unresolved(run_folder: Path, beat: JsonObject, totals: Totals) -> int:
+def _unresolved(told: JsonObject, totals: Totals) -> int:
     """Open attempts that no living process is at work on.
 
     Totals are newer than the heartbeat. Asked again, an unresolved attempt becomes a
-    lost one, so both together change only with a death, whatever is in flight. A
-    heartbeat of an earlier session knows nothing of this one, which has not sent yet.
+    lost one, so both together change only with a death, whatever is in flight.
     """
-    if not _is_of_owner(run_folder, beat):
-        return totals.open
-    at_rest: int = beat["at_rest"]
+    at_rest: int = told["at_rest"]
     return max(0, min(totals.open, at_rest - totals.lost))
 
 
-def _is_of_owner(run_folder: Path, beat: JsonObject) -> bool:
-    """Whether the session that holds the run has given that sign of life."""
-    owner = owner_of(run_folder)
-    return owner is not None and beat.get("pid") == owner.pid
+def _is_by(owner: Owner, beat: JsonObject) -> bool:
+    """Whether the session that holds the run has given that sign of life.
+
+    A process number alone is used again, in containers at once.
+    """
+    begun_unix_s = beat.get("started_unix_s") or 0.0
+    return beat.get("pid") == owner.pid and begun_unix_s >= owner.started_unix_s
 
 
 def _due(run_folder: Path, manifest: Manifest, reader: RunReader) -> int:
@@ -180,8 +187,8 @@ def _damaged(path: Path, why: object) -> StateDamaged:
     return StateDamaged(f"{path} is damaged: {why}", NOT_NEEDED)
 
 
-def _state(beat: JsonObject, *, is_alive: bool) -> RunState:
-    told = RunState(beat["state"]) if beat else RunState.DEAD
+def _state(last: JsonObject, *, is_alive: bool) -> RunState:
+    told = RunState(last["state"]) if last else RunState.DEAD
     if is_alive:
         return RunState.DRAINING if told is RunState.DRAINING else RunState.RUNNING
     return told if told in _ENDED else RunState.DEAD

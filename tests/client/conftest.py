@@ -41,6 +41,7 @@ def connect(
         has_answers: Callable[[], bool] = lambda: False,
         timeout_s: float = 60.0,
         connections: int = 1,
+        *,
         obeys_proxies: bool = True,
     ) -> Client:
         settings = ClientSettings(
