@@ -16,7 +16,7 @@ from pathlib import Path
 from runner.answers import read_answer
 from runner.api_records import Changes, Progress, Rejudged
 from runner.checkpoint.entries import Attempt, Outcome
-from runner.checkpoint.history import history_of
+from runner.checkpoint.history import History, history_of
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.shard import Shard
@@ -189,12 +189,11 @@ class _Court:
             return  # why it failed says more than that its answers are not valid
         history = history_of([attempt for attempt, _ in attempts])
         invalid = [a for a, _ in answers if not any(c.is_valid(a) for c in cases)]
-        outcome = self._outcome(found[0], chosen, invalid, history.requests)
+        outcome = self._outcome(found[0], chosen, invalid, history)
         result = result_json(
             outcome, chosen.verdict.response, chosen.answer, chosen.attempt, history
         )
-        is_counted_alike = outcome.invalid_answers == found[0].invalid_answers
-        if result != found[1] or not is_counted_alike:
+        if result != found[1] or not _is_counted_alike(outcome, found[0]):
             self._shard.record(outcome, result, found[0], self._heard)
             self._count(found[0], outcome)
 
@@ -206,7 +205,11 @@ class _Court:
         return _Case(attempt, answer, verdict)
 
     def _outcome(
-        self, old: Outcome, chosen: "_Case", invalid: Sequence[Attempt], requests: int
+        self,
+        old: Outcome,
+        chosen: "_Case",
+        invalid: Sequence[Attempt],
+        history: History,
     ) -> Outcome:
         is_valid = bool(chosen.verdict.valid)
         return dataclasses.replace(
@@ -214,9 +217,12 @@ class _Court:
             state=OutcomeState.VALID if is_valid else OutcomeState.INVALID,
             generation=old.generation + 1,
             answer=(chosen.attempt.slot, chosen.attempt.attempt),
-            requests=requests,
+            requests=history.requests,
             invalid_answers=len(invalid),
             invalid_answers_usd=sum((a.cost_usd or _ZERO for a in invalid), _ZERO),
+            # An interrupted retry's sends have told of more than the outcome knew.
+            told_invalid_answers=history.told_invalid_answers,
+            told_invalid_usd=history.told_invalid_usd,
             reason=chosen.verdict.reason,
             finished_unix_s=round(self._clock.unix_s(), 3),
         )
@@ -243,6 +249,14 @@ class _Case:
     def is_valid(self, attempt: Attempt) -> bool:
         """Whether it is this attempt's, and valid."""
         return self.attempt is attempt and bool(self.verdict.valid)
+
+
+def _is_counted_alike(one: Outcome, other: Outcome) -> bool:
+    """Whether both add the same to the totals of invalid answers."""
+    return (one.invalid_answers, one.told_invalid_answers) == (
+        other.invalid_answers,
+        other.told_invalid_answers,
+    )
 
 
 def _to_the_last_question(

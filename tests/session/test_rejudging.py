@@ -1,7 +1,9 @@
 """A new rule over what is stored: nothing is sent, nothing paid for is left out."""
 
+import contextlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,13 @@ from session_stage import KEY, Killed, Script, Stage, valid_but
 
 from runner.api import Run
 from runner.api_records import Changes
+from runner.checkpoint.entries import Attempt, InvalidAnswer
+from runner.checkpoint.shard import Shard
 from runner.cli import main
 from runner.config import Service, TaskSpec
 from runner.durable import with_checksum, without_checksum, write_json
 from runner.errors import HalfJudged, RunChanged, StateDamaged, TaskError
-from runner.records import OutcomeState
+from runner.records import AttemptState, OutcomeState
 from runner.run_folder import MANIFEST
 from runner.session.rejudging import JUDGING
 
@@ -307,3 +311,42 @@ def test_requests_are_those_of_all_attempts_also_of_a_retry_that_was_cut_off(
     stage.run.rejudge(Changes(valid_regex="never"))
 
     assert [each.requests for each in stage.outcomes()] == [2, 2]
+
+
+def test_what_an_interrupted_retry_told_of_is_taken_back(stage: Stage) -> None:
+    """Its third request told that the second answer was invalid: by now it is not."""
+    stage.start("a")
+    stage.session(Script(states=valid_but(0, state=OutcomeState.INVALID)))
+    retried_twice(stage)
+    assert stage.run.status().totals.invalid_answers == 1
+
+    stage.run.rejudge(Changes(valid_regex="(?s).*row.*"))
+
+    totals = stage.run.status().totals
+    assert (totals.valid, totals.answered) == (1, 2)
+    assert (totals.invalid_answers, totals.invalid_answers_usd) == (0, 0)
+    assert stage.run.verify().is_sound
+
+
+def retried_twice(stage: Stage) -> None:
+    """One more answer, judged invalid, and the next request under way: killed."""
+    reader = stage.manifest.open_reader(stage.run.folder, live=False)
+    ((first, body),) = reader.attempts(0)
+    reader.close()
+    second = replace(first, attempt=2, is_retry=True)
+    third = replace(
+        begun(second),
+        attempt=3,
+        follows_invalid=InvalidAnswer(attempt=2, cost_usd=second.cost_usd),
+    )
+    with contextlib.closing(Shard(stage.run.folder, 1)) as shard:
+        shard.begin(begun(second))
+        shard.settle(begun(second), second, body)
+        shard.begin(third)
+
+
+def begun(attempt: Attempt) -> Attempt:
+    """As it was before anything came back."""
+    return replace(
+        attempt, state=AttemptState.OPEN, status=None, usage=None, cost_usd=None
+    )
