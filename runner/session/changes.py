@@ -29,6 +29,11 @@ from runner.task import identity, may_be_a_rule
 
 _MOST_LINES = 12
 _SERVER = "base-url"
+_RULES = {
+    *("schema_path", "valid_regex", "choices", "dropped_rules", "reask_truncated"),
+    *("task_path", "items_path"),
+}
+"""What a rejudgement may be told."""
 _PACE = {f.name for f in dataclasses.fields(Pacing)}
 _TASK = {f.name for f in dataclasses.fields(TaskSpec)}
 
@@ -49,6 +54,15 @@ def changed_config(config: RunConfig, changes: Changes | None) -> RunConfig:
         items_path=_place(told, "items_path", config.items_path),
         output=_changed_output(config, told),
     )
+
+
+def refuse_all_but_rules(changes: Changes | None) -> None:
+    """UsageError for what a rejudgement has no say in: it would be kept unasked."""
+    if more := sorted(_told(changes or Changes()).keys() - _RULES):
+        raise UsageError(
+            f"rejudge() takes rules, not {', '.join(more)}",
+            "give that to the next resume: work(changes=...)",
+        )
 
 
 def identity_of(config: RunConfig) -> dict[str, str]:

@@ -28,7 +28,11 @@ from runner.keys import resolve_key
 from runner.records import Answer, Item, OutcomeState, Verdict
 from runner.redaction import Redactor
 from runner.run_folder import SUPERVISOR_SLOT
-from runner.session.changes import changed_config, identity_of
+from runner.session.changes import (
+    changed_config,
+    identity_of,
+    refuse_all_but_rules,
+)
 from runner.supervisor.opened import holding
 from runner.task import Patience, Task, load_task, may_be_a_rule
 from runner.worker.result import result_json
@@ -48,9 +52,10 @@ def rejudge(
     """Judge all stored answers by the rules as they are now.
 
     Killed or failed on the way, the run says so until this is done again.
-    Raises RunLocked while a session works on the run, TaskError for the rules and
-    RunChanged for the items before anything is changed.
+    Raises RunLocked while a session works on the run, UsageError for what is no rule,
+    TaskError for the rules and RunChanged for the items before anything is changed.
     """
+    refuse_all_but_rules(changes)
     with contextlib.ExitStack() as opened:
         manifest = opened.enter_context(holding(run_folder, clock))
         config = changed_config(manifest.config, changes)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from runner.checkpoint.shard import Shard
 from runner.cli import main
 from runner.config import Service, TaskSpec
 from runner.durable import with_checksum, without_checksum, write_json
-from runner.errors import HalfJudged, RunChanged, StateDamaged, TaskError
+from runner.errors import HalfJudged, RunChanged, StateDamaged, TaskError, UsageError
 from runner.records import AttemptState, OutcomeState
 from runner.run_folder import MANIFEST
 from runner.session.rejudging import JUDGING
@@ -350,3 +351,13 @@ def begun(attempt: Attempt) -> Attempt:
     return replace(
         attempt, state=AttemptState.OPEN, status=None, usage=None, cost_usd=None
     )
+
+
+def test_what_is_no_rule_is_refused_and_not_kept(stage: Stage) -> None:
+    """Nobody would have consented to another model."""
+    stage.start("a")
+    stage.session()
+    before = stage.manifest
+    with pytest.raises(UsageError, match="takes rules, not max_cost_usd, model"):
+        stage.run.rejudge(Changes(model="gpt-4o", max_cost_usd=Decimal(5)))
+    assert before == stage.manifest
