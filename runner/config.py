@@ -187,7 +187,7 @@ class Format(enum.StrEnum):
     """Output of OpenAI's Batch API."""
 
 
-def output_beside(output: Output, in_format: Format) -> Output:
+def output_for(output: Output, in_format: Format) -> Output:
     """Where another format than the run's own goes: `<stem>_<format>.jsonl` and so on.
 
     Beside the run's own files, and never in their place.

@@ -156,10 +156,14 @@ class RunReader:
         """Every session of the run, oldest first."""
         return self._shards[0].sessions() if 0 in self._shards else []
 
+    def last_session(self) -> int:
+        """Number of the latest session; 0: none. Of those before, some may be lost."""
+        return max((session["session"] for session in self.sessions()), default=0)
+
     def has_begun(self) -> bool:
         """Whether a session has: those of the run it was salvaged from are not its."""
-        sessions = self.sessions()
-        return bool(sessions) and len(sessions) > self._shards[0].carried_sessions()
+        last = self.last_session()
+        return last > 0 and last > self._shards[0].last_carried_session()
 
     def close(self) -> None:
         """Close all shards."""

@@ -221,11 +221,11 @@ class ShardReader:
         entry = self._get(CARRIED_KEY)
         return entry[0]["totals"] if entry else None
 
-    def carried_sessions(self) -> int:
-        """How many sessions a salvage has brought along (shard 0)."""
+    def last_carried_session(self) -> int:
+        """Number of the latest session that a salvage has brought along (shard 0)."""
         entry = self._get(CARRIED_KEY)
-        many: int = entry[0].get("sessions", 0) if entry else 0
-        return many
+        number: int = entry[0].get("sessions", 0) if entry else 0
+        return number
 
     def close(self) -> None:
         """Close the connection."""

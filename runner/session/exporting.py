@@ -12,7 +12,7 @@ from runner.api_records import Progress
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.undisturbed import Look, undisturbed
-from runner.config import Format, Output, default_output, output_beside
+from runner.config import Format, Output, default_output, output_for
 from runner.errors import RunChanged
 from runner.finalizer import export
 from runner.itemfile import ItemIndex
@@ -66,7 +66,7 @@ def _output(
     if processed_path is not None:
         output = default_output(config.items_path, processed_path.absolute())
     elif in_format is not Format.JSONL:
-        output = output_beside(own, in_format)
+        output = output_for(own, in_format)
     return dataclasses.replace(
         output, result_key=own.result_key, overwrite=own.overwrite or overwrite
     )

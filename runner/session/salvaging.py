@@ -250,7 +250,7 @@ class _Salvage:
             fields = {"v": RECORD_VERSION, "totals": plain}
             if slot == SUPERVISOR_SLOT:
                 add(delta, outcomes)
-                fields["sessions"] = len(reader.sessions())
+                fields["sessions"] = reader.last_session()
             committer = Committer(shard_folder(self._target, slot))
             with contextlib.closing(committer):
                 committer.write(CARRIED_KEY, seal(CARRIED_KEY, fields), delta)

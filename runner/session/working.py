@@ -134,8 +134,8 @@ def _supervise(
     _log.info("session begins: %d items to do", len(run.backlog))
     stop = supervisor.work()
     is_finished = supervisor.is_finished
-    if is_finished and signals.drain:
-        # A signal after the last item changes nothing.
+    if is_finished and (signals.drain or (stop and stop.kind is StopKind.LIMIT)):
+        # A signal after the last item changes nothing, and it was the last anyway.
         stop = None
     status = supervisor.status(RunState.FINISHED if is_finished else RunState.STOPPED)
     _note_end(run, supervisor, stop, status)

@@ -177,7 +177,7 @@ class OpenRun:
         """Note that a session begins."""
         pacing, concurrency = self.config.pacing, self.concurrency
         self._session: JsonObject = {
-            "session": len(self._reader.sessions()) + 1,
+            "session": self._reader.last_session() + 1,
             "started_unix_s": round(self.started_unix_s, 3),
             "workers": concurrency.workers if concurrency.first is None else None,
             "threads": concurrency.threads if concurrency.first is None else None,

@@ -1,11 +1,14 @@
 """A run that no session has begun is new: a resume begins it; nothing has died."""
 
+import contextlib
 import shutil
+import sqlite3
 
 import pytest
 from session_stage import Killed, Script, Stage
 
 from runner.api import Run
+from runner.api_records import Changes
 from runner.run_folder import HEARTBEAT, LOST
 from runner.run_status import RunState, RunStatus
 
@@ -62,3 +65,22 @@ def test_a_copy_of_a_salvaged_run_at_work_is_dead_and_not_new(stage: Stage) -> N
 
     stage.session(on_status=copied)
     assert Run(copy).status().state is RunState.DEAD
+
+
+def test_a_session_whose_note_is_lost_gives_its_number_to_no_other(
+    stage: Stage,
+) -> None:
+    """The next one would write over the note of one that is there."""
+    stage.start("a", "b", "c", "d")
+    for _ in range(3):
+        stage.session(changes=Changes(limit=1))
+    database = stage.run.folder / "shard-00" / "cache.db"
+    with contextlib.closing(sqlite3.connect(database)) as damaged:
+        damaged.execute("DELETE FROM Cache WHERE key = 's/000002'")
+        damaged.commit()
+    salvaged = Run.open(stage.run.salvage().run, stage.state_dir)
+    assert salvaged.status().state is RunState.NEW
+
+    stage.session()
+
+    assert [1, 3, 4] == [session["session"] for session in stage.sessions()]

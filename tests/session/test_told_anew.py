@@ -140,3 +140,12 @@ def test_a_run_that_ended_just_before_it_was_stopped_is_no_error(
     monkeypatch.setattr(os, "kill", ended)
     assert not stage.run.stop()
     lock.release()
+
+
+def test_a_limit_that_is_reached_with_the_last_item_has_stopped_nothing(
+    stage: Stage,
+) -> None:
+    stage.start("a", "b")
+    finish = stage.session(changes=Changes(limit=2))
+    assert (None, RunState.FINISHED) == (finish.stop, finish.status.state)
+    assert [None] == [each["stopped_because"] for each in stage.sessions()]
