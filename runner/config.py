@@ -187,32 +187,38 @@ class Format(enum.StrEnum):
     """Output of OpenAI's Batch API."""
 
 
-def output_for(output: Output, in_format: Format) -> Output:
+def default_output(items_path: Path, processed_path: Path | None = None) -> Output:
+    """`<stem>_processed.jsonl`, `_failed.jsonl` and `_summary.json`.
+
+    Beside the items, or beside `processed_path` where that is given, as `output_at`.
+    """
+    beside = items_path.parent / f"{items_path.stem}_processed.jsonl"
+    return output_at(processed_path or beside)
+
+
+def output_for(own: Output, in_format: Format) -> Output:
     """Where another format than the run's own goes: `<stem>_<format>.jsonl` and so on.
 
     Beside the run's own files, and never in their place.
     """
-    own = output.processed_path
-    name = f"{_stem(own)}_{in_format}.jsonl"
-    return default_output(own, own.with_name(name))
+    name = f"{_stem(own.processed_path)}_{in_format}.jsonl"
+    return output_at(own.processed_path.with_name(name))
 
 
-def default_output(items_path: Path, processed_path: Path | None = None) -> Output:
-    """`<stem>_processed.jsonl`, `_failed.jsonl` and `_summary.json`.
+def output_at(processed_path: Path) -> Output:
+    """Three files beside each other, named after the first.
 
-    Beside the items, or beside `processed_path` where that is given. Raises
-    OutputError where that names no file (".", "/").
+    Raises OutputError where that names no file (".", "/").
     """
-    processed = processed_path or (
-        items_path.parent / f"{items_path.stem}_processed.jsonl"
-    )
-    if not processed.name:
-        raise OutputError(f"{processed} is a directory", "name a file in it (--out)")
-    stem = _stem(processed)
+    if not processed_path.name:
+        raise OutputError(
+            f"{processed_path} is a directory", "name a file in it (--out)"
+        )
+    stem = _stem(processed_path)
     return Output(
-        processed_path=processed,
-        failed_path=processed.with_name(f"{stem}_failed.jsonl"),
-        summary_path=processed.with_name(f"{stem}_summary.json"),
+        processed_path=processed_path,
+        failed_path=processed_path.with_name(f"{stem}_failed.jsonl"),
+        summary_path=processed_path.with_name(f"{stem}_summary.json"),
     )
 
 

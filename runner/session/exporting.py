@@ -12,14 +12,14 @@ from runner.api_records import Progress
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.undisturbed import Look, undisturbed
-from runner.config import Format, Output, default_output, output_for
+from runner.config import Format, Output, output_at, output_for
 from runner.errors import RunChanged
 from runner.finalizer import export
 from runner.itemfile import ItemIndex
 from runner.pricing import PriceBook
 from runner.records import JsonObject
 from runner.run_folder import SUPERVISOR_SLOT
-from runner.session.noting import MadeOf, Notes, check_ours
+from runner.session.noting import MadeOf, Notes, as_allowed_now, check_ours
 from runner.summary import Summary
 from runner.supervisor.heartbeat import read_status
 
@@ -47,28 +47,28 @@ def export_run(
     def written(look: Look) -> Summary:
         manifest = Manifest.load(run_folder)
         manifest.refuse_half_judged()
-        output = _output(manifest, processed_path, in_format, overwrite=overwrite)
+        own = as_allowed_now(run_folder, manifest.config.output)
+        output = _output(own, processed_path, in_format, overwrite=overwrite)
         return _write(run_folder, manifest, output, look, in_format, on_progress)
 
     return undisturbed(run_folder, written)
 
 
 def _output(
-    manifest: Manifest,
+    own: Output,
     processed_path: Path | None,
     in_format: Format,
     *,
     overwrite: bool,
 ) -> Output:
     """Where the three files go."""
-    config = manifest.config
-    own = output = config.output
+    output = own
     if processed_path is not None:
-        output = default_output(config.items_path, processed_path.absolute())
+        output = output_at(processed_path.absolute())
     elif in_format is not Format.JSONL:
         output = output_for(own, in_format)
     return dataclasses.replace(
-        output, result_key=own.result_key, overwrite=own.overwrite or overwrite
+        output, result_key=own.result_key, overwrite=output.overwrite or overwrite
     )
 
 

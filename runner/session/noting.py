@@ -19,7 +19,7 @@ from runner.checkpoint.locks import export_turn
 from runner.config import Output
 from runner.durable import write_json
 from runner.errors import OutputError, StateDamaged
-from runner.finalizer import check_targets, ours_now
+from runner.finalizer import check_targets, full_paths, ours_now
 from runner.records import JsonObject
 from runner.run_folder import EXPORTS
 
@@ -36,6 +36,19 @@ def files_of_ours(run_folder: Path) -> dict[str, JsonObject]:
     except ValueError as error:
         raise StateDamaged(f"{run_folder / EXPORTS} cannot be read: {error}") from error
     return stored
+
+
+def as_allowed_now(run_folder: Path, own: Output) -> Output:
+    """The run's own files: a start's `overwrite` holds until they are written once.
+
+    From then on they are known, and what somebody makes of them is his.
+    """
+    if not own.overwrite:
+        return own
+    written = files_of_ours(run_folder)
+    entries = [written[path] for path in full_paths(own) if path in written]
+    is_written = any("before" not in entry for entry in entries)
+    return dataclasses.replace(own, overwrite=not is_written)
 
 
 def check_ours(

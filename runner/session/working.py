@@ -28,7 +28,7 @@ from runner.run_status import RunState, RunStatus, Stop, StopKind
 from runner.session.changes import changed_config, check_unchanged, identity_of
 from runner.session.exporting import export_run
 from runner.session.naming import refuse_shared_output
-from runner.session.noting import check_ours
+from runner.session.noting import as_allowed_now, check_ours
 from runner.session.simulating import server_for
 from runner.session.survey import Survey
 from runner.supervisor.concurrency import check_descriptors
@@ -259,7 +259,8 @@ def _updated(
     check_unchanged(manifest.identity, identity, accept=wishes.accept_changes)
     if config.output != manifest.config.output:
         refuse_shared_output(run_folder.parent, config.output, manifest.run)
-    check_ours(run_folder, config.output, inputs=config.input_paths)
+    output = as_allowed_now(run_folder, config.output)
+    check_ours(run_folder, output, inputs=config.input_paths)
     changed = dataclasses.replace(manifest, config=config, identity=identity)
     if digest_of(config.items_path).sha256 != manifest.items_sha256:
         changed = _with_items(run_folder, changed, wishes, on_progress)
