@@ -356,9 +356,16 @@ def run(  # noqa: PLR0913 - the library's face: each is one thing a user may say
     )
     if told:
         raise unknown_names("run", told, _KNOWN)
+    config = _fitting(config)
     key = _key_for(config.service, api_key)  # before anything of it is stored
     started = Run.start(config, name=name, state_dir=Path(state_dir), new=new)
     return started.work(api_key=key, on_status=on_status)
+
+
+@at_the_door
+def _fitting(config: RunConfig) -> RunConfig:
+    """The config as it is wanted; UsageError that names every value that is not."""
+    return config
 
 
 _KNOWN = {

@@ -110,9 +110,11 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unresolved:
-    """Requests that may have been billed without an answer, and will be asked again."""
+    """Requests that may have been billed without an answer."""
 
     count: int
+    of_done: int = 0
+    """Of them, those for items that have an outcome: a plain resume asks the others."""
     worst_usd: Decimal | None
     """Their highest price; None: unknown."""
     first_items: tuple[str, ...]
@@ -196,6 +198,7 @@ class Verified:
             "attempts": self.attempts,
             "outcomes": self.outcomes,
             "damage": [each.to_json() for each in self.damage],
+            "half_judged": self.is_half_judged,
         }
 
 

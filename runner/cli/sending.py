@@ -88,7 +88,6 @@ def resume(name: str | None, given: ResumeOptions) -> int:
     config, before = _as_told(run.config, changes), run.status()
     check_prices(config.task, changes.prices)
     check_simulator(config.service)
-    again = wishes.asked_anew(before)
     is_over = wishes.ask_nobody(before)
     key = NO_KEY_NEEDED if is_over else key_for(config.service, given.key)
     check_apart(key, config.service.base_url)
@@ -97,7 +96,7 @@ def resume(name: str | None, given: ResumeOptions) -> int:
     unresolved = _unresolved_words(run, before)
 
     def opening(status: RunStatus) -> str:
-        return _opening(config, status, state_dir, again=again) + unresolved
+        return _opening(config, status, state_dir) + unresolved
 
     source = key_source(config.service, given.key)
     with keeping_secret(key):
@@ -174,7 +173,6 @@ def _opening(
     state_dir: Path,
     *,
     prices: str | None = None,
-    again: int = 0,
 ) -> str:
     """What the session is going to do, in words; not said before it does."""
     service = config.service
@@ -182,7 +180,6 @@ def _opening(
         display.Announcement(
             config=config,
             status=status,
-            again=again,
             rules=rules_in_force(config.task),
             proxy=proxy_of(service.base_url) if service.scenario is None else None,
             price_source=prices,

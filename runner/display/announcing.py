@@ -24,8 +24,6 @@ class Announcement:
 
     config: RunConfig
     status: RunStatus
-    again: int = 0
-    """Items that have an outcome and are asked anew all the same."""
     proxy: str | None = None
     """Without its password; None: straight to the server."""
     rules: tuple[str, ...] = ()
@@ -39,13 +37,12 @@ def announced(what: Announcement) -> str:
     config, status = what.config, what.status
     estimate = estimate_words(status)
     items = printable(config.items_path)
-    to_go = status.pending + what.again
-    done = status.items - to_go
+    done = status.items - status.left
     first = f"run {printable(status.run)}: {count(status.items, 'item')} of {items}"
-    if done or what.again:
-        first += f", {count(done)} done, {count(to_go)} to go"
-    if what.again:
-        first += f" ({count(what.again)} of them asked again)"
+    if done or status.anew:
+        first += f", {count(done)} done, {count(status.left)} to go"
+    if status.anew:
+        first += f" ({count(status.anew)} of them asked again)"
     lines = [
         first,
         f"  asks    {_whom(what)}",
@@ -109,10 +106,12 @@ def unresolved_words(unresolved: Unresolved) -> str:
     """Said before a resume sends anything."""
     ids = [printable(text) for text in unresolved.first_items[:_MOST_IDS]]
     more = ", ..." if unresolved.count > len(ids) else ""
+    done = unresolved.of_done
+    but = f", but for {count(done)} whose items have an outcome" if done else ""
     return (
         f"{count(unresolved.count, 'request')} may have been billed without an answer"
         f" ({bound(unresolved.worst_usd)};"
-        f" items {', '.join(ids)}{more}): they are asked again"
+        f" items {', '.join(ids)}{more}): they are asked again{but}"
     )
 
 

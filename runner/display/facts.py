@@ -211,9 +211,11 @@ def _verdicts(status: RunStatus) -> Iterator[Fact]:
 def _unresolved(status: RunStatus) -> Iterator[Fact]:
     totals = status.totals
     if status.unresolved:
+        # What is done by now, by a rejudgement or for good, is asked by nobody.
+        then = "; a resume asks them again" if status.left else ""
         words = (
             f"{count(status.unresolved, 'request')} may have been billed without an"
-            " answer; a resume asks them again"
+            f" answer{then}"
         )
         if not status.in_flight:
             worst_usd = totals.open_at_most_usd

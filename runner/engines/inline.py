@@ -46,9 +46,8 @@ class InlineEngine:
             why = "ended"
             try:
                 work(settings, api_key, channel)
-            except BaseException as error:
-                why = f"{type(error).__name__}: {error}"
-                raise
+            except BaseException as error:  # noqa: BLE001 - told by `work`, without the key
+                why = type(error).__name__
             finally:
                 self._events.put(Died(slot, why, is_clean=why == "ended"))
 

@@ -212,7 +212,6 @@ def _grant(key: KeyState, run: RunState, asked: Asked, due_ns: int) -> Permit:
         breaker.granted()
     return Permit(
         want=want,
-        granted_s=due_ns / SECOND_NS,
         granted_ns=due_ns,
         is_paced=any(spacing for _, spacing, _ in paced),
         epoch=key.pause.epoch,

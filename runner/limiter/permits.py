@@ -94,16 +94,15 @@ class Charges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
-    """Leave to send one request, now: stale `stale_after_s` after `granted_s`."""
+    """Leave to send one request, now: stale `stale_after_s` after `granted_ns`."""
 
     want: Want
-    granted_s: float
+    granted_ns: int
     """Monotonic moment from which it may be sent."""
     epoch: int
     """The key's pause epoch; a later pause makes the permit worthless."""
     is_probe: bool
     """The one request that finds out whether an outage is over."""
-    granted_ns: int
     is_paced: bool
     """Whether any limit spaced it: only then it matters when exactly it goes."""
     charges: Charges

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from runner.clock import Clock, SystemClock
+from runner.clock import Clock
 from runner.errors import RunLocked
 from runner.limiter import bursts
 from runner.limiter.breaker import Breaker
@@ -57,7 +57,7 @@ def rebuild_slot(
     place: LimiterPlace,
     slot: int,
     committed_usd: Decimal,
-    clock: Clock | None = None,
+    clock: Clock,
 ) -> str | None:
     """Replace a dead worker's line by what its shard says it spent.
 
@@ -72,7 +72,7 @@ def rebuild_slot(
         if run.breaker.is_open and run.breaker.probe_slot == slot:
             run.breaker.drop_probe(now_ns)
 
-    return _change(place, clock or SystemClock(), rebuild, _MOMENT_S)
+    return _change(place, clock, rebuild, _MOMENT_S)
 
 
 def _change(

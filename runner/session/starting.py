@@ -86,6 +86,7 @@ def create_run(
     _check_asking(config)
     check_ground(state_dir)
     _admitted(config, name, state_dir, new=new)
+    check_room(state_dir, config.pacing.min_free_bytes)
     config = _with_server(config)
     with blaming_the_disk(state_dir), building(state_dir) as folder:
         survey = Survey(config)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from runner.api_records import ItemStory, Unresolved
+from runner.checkpoint.anew import is_due, load_due
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.undisturbed import Look, undisturbed
 from runner.errors import UsageError
@@ -27,18 +28,23 @@ def unresolved_of(run_folder: Path) -> Unresolved:
 
 
 def _unresolved(run_folder: Path, look: Look) -> Unresolved:
-    reader = look.open_reader(Manifest.load(run_folder))
+    manifest = Manifest.load(run_folder)
+    reader = look.open_reader(manifest)
     if reader.totals().open == 0:
         return Unresolved(count=0, worst_usd=Decimal(0), first_items=())
-    count, worst_usd, is_known = 0, Decimal(0), True
+    count, done, worst_usd, is_known = 0, 0, Decimal(0), True
     first: list[tuple[int, str]] = []
+    due = load_due(run_folder, manifest.asking_anew)
     for attempt in reader.unresolved():
         count += 1
+        found = reader.outcome(attempt.number)
+        done += found is not None and not is_due(found[0], due)
         is_known &= attempt.worst_usd is not None
         worst_usd += attempt.worst_usd or 0
         first.append((attempt.number, id_text(attempt.item_id)))
     return Unresolved(
         count=count,
+        of_done=done,
         worst_usd=worst_usd if is_known else None,
         first_items=tuple(text for _, text in heapq.nsmallest(_SHOWN, first)),
     )

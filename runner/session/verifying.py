@@ -24,12 +24,13 @@ from runner.checkpoint.reading import RunReader, ShardReader
 from runner.checkpoint.recounting import recount
 from runner.checkpoint.rescue import RESCUE
 from runner.checkpoint.shard import shard_folder
+from runner.checkpoint.store import DATABASE
 from runner.checkpoint.undisturbed import Look, undisturbed
 from runner.checkpoint.walking import Record, Unreadable
 from runner.errors import StateError
 from runner.itemfile import ItemIndex, read_rejected
 from runner.records import AttemptState, OutcomeState
-from runner.run_folder import HEARTBEAT
+from runner.run_folder import EXPORTS, HEARTBEAT, MANIFEST
 from runner.session.findings import Findings
 from runner.session.noting import files_of_ours
 from runner.supervisor.heartbeat import NOT_NEEDED, check_told, records_told
@@ -96,16 +97,14 @@ class _Inspection:
         for name in filter(None, (manifest.asking_anew, manifest.held_back)):
             with self._noting(name):
                 load_due(folder, name)
-        with self._noting(
-            "exports.json", "delete it: it only says whose the files are"
-        ):
+        with self._noting(EXPORTS, "delete it: it only says whose the files are"):
             files_of_ours(folder)
         if manifest.config.on_bad_line == "skip":
             with self._noting(manifest.rejected):
                 for _ in read_rejected(folder / manifest.rejected):
                     pass
         if not self._look.is_live:
-            with self._noting("manifest.json"):
+            with self._noting(MANIFEST):
                 manifest.refuse_unlisted_shards(folder)
 
     def _opened_shards(self, opened: contextlib.ExitStack) -> list[ShardReader]:
@@ -204,7 +203,7 @@ class _Inspection:
             self._findings.note(file, error.message, do)
 
     def _name(self, slot: int) -> str:
-        return f"{shard_folder(self._folder, slot).name}/cache.db"
+        return f"{shard_folder(self._folder, slot).name}/{DATABASE}"
 
     def _tell(self) -> None:
         self._done += 1

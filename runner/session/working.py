@@ -56,16 +56,11 @@ class Wishes:
     retry_failed: bool = False
     retry_invalid: bool = False
 
-    def asked_anew(self, status: RunStatus) -> int:
-        """Items with an outcome that are asked all the same."""
-        totals = status.totals
-        now = totals.failed * self.retry_failed + totals.invalid * self.retry_invalid
-        # An earlier retry that was interrupted goes on; it is part of these, or alone.
-        return max(now, status.anew)
-
     def ask_nobody(self, status: RunStatus) -> bool:
         """Whether nothing is left to ask: the files can be written without a key."""
-        return not (status.pending or self.asked_anew(status) or self.accept_changes)
+        totals = status.totals
+        anew = totals.failed * self.retry_failed + totals.invalid * self.retry_invalid
+        return not (status.left or anew or self.accept_changes)
 
 
 def work(

@@ -32,9 +32,9 @@ class Handout:
         is_end = len(self._backlog) <= sum(slot.idle for slot in workers)
         # The last ones go where a caller waits for them.
         takers = [slot for slot in workers if slot.idle] if is_end else workers
-        for slot in takers:
+        for place, slot in enumerate(takers):
             room = slot.idle if is_end else slot.room
-            fair = math.ceil(len(self._backlog) / len(takers))
+            fair = math.ceil(len(self._backlog) / (len(takers) - place))
             taken = self._backlog.take(max(0, min(room, fair, wanted)))
             wanted -= len(taken)
             self.give(slot, taken)

@@ -1,6 +1,6 @@
 """The whole night: hands out items, watches workers, stops in good order.
 
-One thread, one loop, five turns a second at least. It never sends a request and
+One thread, one loop, ten turns a second at least. It never sends a request and
 writes only shard 0. A worker's death costs the answers in flight there and nothing
 else: its shard is read before its items are handed out again.
 

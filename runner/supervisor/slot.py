@@ -36,7 +36,7 @@ class Slot:
     """Those assigned that wait for their backoff to be over: they occupy no caller,
     and no code runs that could kill."""
     is_asked_back: bool = False
-    """It was told to give items back, and has not answered."""
+    """It was told to give items back, and has said nothing since."""
     per_s: float = 0.0
     """Calls it finishes in a second, of late."""
     heard_s: float = 0.0

@@ -39,24 +39,21 @@ def test_a_resume_that_goes_on_announces_what_it_does(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("anew", "told"),
     [
-        (["--retry-invalid"], "7 done, 3 to go (3 of them asked again)"),
-        (["--retry-failed"], "9 done, 1 to go (1 of them asked again)"),
-        (
-            ["--retry-failed", "--retry-invalid"],
-            "6 done, 4 to go (4 of them asked again)",
-        ),
-        ([], "10 done, 0 to go"),
+        (3, "7 done, 3 to go (3 of them asked again)"),
+        (10, "0 done, 10 to go (10 of them asked again)"),
+        (0, "10 done, 0 to go"),
     ],
 )
 def test_what_is_asked_anew_counts_as_to_do(
-    stage: Stage, capfd: Captured, words: list[str], told: str
+    stage: Stage, capfd: Captured, anew: int, told: str
 ) -> None:
+    """What an interrupted retry has left, and what this one adds to it."""
     stage.config = a_config()
     finished = a_status(totals=Totals(valid=6, invalid=3, failed=1))
-    stage.statuses = [replace(finished, stopped_because=None)]
-    main(["resume", *words])
+    stage.statuses = [replace(finished, stopped_because=None, anew=anew)]
+    main(["resume"])
     assert f"10 items of articles.jsonl, {told}\n" in capfd.readouterr().err
 
 

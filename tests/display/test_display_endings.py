@@ -150,6 +150,8 @@ def test_before_a_resume_what_may_be_paid_twice_is_named() -> None:
         "32 requests may have been billed without an answer (at most $0.02;"
         " items a-1, a-2, a-3, ...): they are asked again"
     ) == unresolved_words(unresolved)
+    of_some = unresolved_words(replace(unresolved, of_done=3))
+    assert of_some.endswith("asked again, but for 3 whose items have an outcome")
 
 
 def _closing(stop: Stop | None, unresolved: int = 0) -> str:

@@ -88,6 +88,14 @@ def test_a_dead_run_says_what_may_have_been_billed_and_that_the_rest_is_safe() -
     assert {"speed", "ETA", "in flight"}.isdisjoint(facts)
 
 
+def test_what_nobody_asks_again_is_not_said_to_be() -> None:
+    """A poison item's own, say, once all the others are done."""
+    totals = replace(TOTALS, valid=9_978)
+    told = _facts(a_dead_status(totals=totals))["unresolved"]
+    assert told.startswith("32 requests may have been billed without an answer (")
+    assert "resume" not in told
+
+
 def test_an_unknown_price_is_unknown_and_never_nothing() -> None:
     totals = replace(TOTALS, unpriced=4_900, open_unpriced=32)
     assert "unknown; unpriced: 4,900 answers" == _facts(a_status(totals=totals))["cost"]

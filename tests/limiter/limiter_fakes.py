@@ -64,6 +64,11 @@ def granted(limiter: Limiter, what: Want | None = None) -> Permit:
     return permit
 
 
+def due_s(permit: Permit) -> float:
+    """The moment from which it may be sent."""
+    return permit.granted_ns / 1e9
+
+
 def failure(kind: FailureKind, message: str = "it went wrong") -> Failure:
     return Failure(kind=kind, message=message)
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from limiter_fakes import place_in, want
+from limiter_fakes import due_s, place_in, want
 
 from runner.clock import SystemClock
 from runner.limiter import (
@@ -44,7 +44,7 @@ def ask_for_a_while(folder: Path, slot: int, rpm: int | None, lasts_s: float) ->
     while time.monotonic() < until_s:
         permit = limiter.reserve(want(slot, usd="0.01"), stop)
         assert isinstance(permit, Permit)
-        moments.append(permit.granted_s)
+        moments.append(due_s(permit))
         limiter.answered(permit, {}, None, CENT)
     limiter.settle()
     lines = "".join(f"{moment!r}\n" for moment in moments)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from limiter_fakes import FakeClock, failure, granted, limiter_in
+from limiter_fakes import FakeClock, due_s, failure, granted, limiter_in
 
 from runner.limiter import Limiter, RunCeilings
 from runner.limiter.refill import Kind, Refill
@@ -109,7 +109,7 @@ def night(limiter: Limiter, clock: FakeClock, server: Server) -> Iterator[bool]:
     while True:
         permit = granted(limiter)
         # A request takes up to a fifth of a second longer than another to arrive.
-        at_s = max(clock.now_s, permit.granted_s) + 0.2 * chance.random()
+        at_s = max(clock.now_s, due_s(permit)) + 0.2 * chance.random()
         is_taken = server.takes(at_s)
         if is_taken:
             limiter.answered(permit, headers(server, at_s), None, None)

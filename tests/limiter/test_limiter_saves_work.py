@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from limiter_fakes import FakeClock, failure, granted, limiter_in, place_in, want
+from limiter_fakes import FakeClock, due_s, failure, granted, limiter_in, place_in, want
 
 from runner.limiter import Permit, RunCeilings, begin_session
 from runner.limiter.keystate import KeyState
@@ -109,7 +109,7 @@ def test_processes_that_take_turns_see_what_the_other_did(tmp_path: Path) -> Non
     clock, ceilings = FakeClock(), RunCeilings(rpm=60)
     limiters = [limiter_in(tmp_path, clock, slot, ceilings) for slot in (1, 2)]
     limiters[0].answered(granted(limiters[0]), {}, None, None)
-    moments = [granted(limiters[turn]).granted_s for turn in (0, 1, 1, 0, 0, 1)]
+    moments = [due_s(granted(limiters[turn])) for turn in (0, 1, 1, 0, 0, 1)]
     gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
     assert min(gaps) > 0.99
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from limiter_fakes import FakeClock, failure, granted, limiter_in, place_in
+from limiter_fakes import FakeClock, due_s, failure, granted, limiter_in, place_in
 
 from runner.limiter import Limiter, Permit, RunCeilings, Want
 from runner.limiter.pair import CellPair
@@ -127,7 +127,7 @@ class Night:
             Want(number=1, tokens=tokens, worst_usd=None, input_tokens_estimate=asked),
         )
         # A request takes up to a fifth of a second longer than another to arrive.
-        at_s = max(self.clock.now_s, permit.granted_s) + 0.2 * self._chance.random()
+        at_s = max(self.clock.now_s, due_s(permit)) + 0.2 * self._chance.random()
         charge = asked if self.is_by_usage else tokens
         if self.server.takes(charge, at_s):
             self.admitted += charge

@@ -325,7 +325,7 @@ def test_what_an_interrupted_retry_told_of_is_taken_back(stage: Stage) -> None:
 
     totals = stage.run.status().totals
     assert (totals.valid, totals.answered) == (1, 2)
-    assert (totals.invalid_answers, totals.invalid_answers_usd) == (0, 0)
+    assert (totals.invalid_answers, totals.invalid_answers_usd) == (0, Decimal(0))
     assert stage.run.verify().is_sound
 
 

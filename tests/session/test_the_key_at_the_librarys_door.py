@@ -38,6 +38,15 @@ def test_a_key_that_cannot_be_used_is_refused_before_anything_is_stored(
     assert not stage.state_dir.exists()
 
 
+@pytest.mark.parametrize("told", [{"base_url": 5}, {"api_key_env": 5}])
+def test_a_value_of_another_kind_is_named_before_the_key_is_looked_for(
+    stage: Stage, told: dict[str, Any]
+) -> None:
+    stage.write_items("a")
+    with pytest.raises(UsageError, match=rf"{next(iter(told))} wants text.*got 5"):
+        run(stage.items_path, prompt="{{text}}", model="m", api_key=KEY, **told)
+
+
 def test_a_line_end_after_the_key_is_none_of_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from session_stage import Stage
 
 from runner.api import Run
-from runner.api_records import Plan
+from runner.api_records import Changes, Plan
 from runner.checkpoint.locks import RunLock
 from runner.config import Pacing, Price, Service, TaskSpec, default_output
 from runner.errors import (
@@ -167,16 +167,21 @@ def test_a_plan_refuses_what_a_start_refuses(
     assert type(planned.value) is type(started.value)
 
 
-def test_a_plan_refuses_a_disk_that_would_stop_the_session_at_once(
+def test_a_disk_that_would_stop_the_session_at_once_is_refused_by_both(
     stage: Stage,
 ) -> None:
-    """The start says so too, in its closing lines."""
+    """Nothing is created; a resume says so in its closing lines."""
     stage.write_items("a")
     config = stage.config(pacing=Pacing(min_free_bytes=10**18))
     with pytest.raises(StoreError, match="less than the 953674316406 MiB") as planned:
         Run.plan(config, state_dir=stage.state_dir)
-    Run.start(config, state_dir=stage.state_dir)
-    finish = stage.session()
+    with pytest.raises(StoreError) as started:
+        Run.start(config, state_dir=stage.state_dir)
+    assert str(planned.value) == str(started.value)
+    assert not stage.state_dir.exists()
+
+    stage.start("a")
+    finish = stage.session(changes=Changes(min_free_bytes=10**18))
     assert finish.stop is not None
     assert finish.stop.kind is StopKind.DISK
     assert exit_code(finish) == planned.value.exit_code

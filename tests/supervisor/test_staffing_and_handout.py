@@ -184,6 +184,15 @@ def test_a_limit_of_tokens_allows_as_many_requests_as_answers_cost() -> None:
     assert allowed_per_s(Pace(), totals) is None
 
 
+def test_the_last_items_are_shared_out_evenly() -> None:
+    """Each takes its part of what is left for those who are still to come."""
+    slots = [
+        Slot(number=n, threads=8, totals=Totals(), is_ready=True) for n in range(8)
+    ]
+    Handout(Backlog(64, lambda _row: History()), Orders()).hand_out(slots, 64)
+    assert [8] * 8 == [len(slot.assigned) for slot in slots]
+
+
 def test_the_last_items_come_back_from_a_queue_to_idle_callers() -> None:
     """One worker waits for slow answers and holds a queue, the other has nothing."""
     backlog = Backlog(20, lambda _: History())

@@ -352,12 +352,12 @@ def test_while_nothing_answers_nobody_knows_how_long_it_takes(
 
 
 def test_a_full_disk_stops_the_run_before_it_is_full(
-    run_folder: Path, clock: FakeClock, tmp_path: Path
+    run_folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing new is sent once less than --min-free is left."""
-    folder = new_run(tmp_path, clock, Pacing(workers=1, min_free_bytes=1 << 60))
+    monkeypatch.setattr("runner.supervisor.loop.want_of_room", lambda *_: "no room")
 
-    stop, engine, _ = supervise(folder, clock, Script())
+    stop, engine, _ = supervise(run_folder, clock, Script())
 
     assert stop is not None
     assert stop.kind is StopKind.DISK
