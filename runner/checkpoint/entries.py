@@ -120,7 +120,7 @@ class Attempt:
 
     def to_json(self) -> JsonObject:
         """Stored fields; what is empty is left out."""
-        stored: JsonObject = {
+        always: JsonObject = {
             "v": RECORD_VERSION,
             "number": self.number,
             "item_id": self.item_id,
@@ -131,6 +131,8 @@ class Attempt:
             "started_unix_s": self.started_unix_s,
             "endpoint": str(self.endpoint),
             "request_digest": self.request_digest,
+        }
+        stored: JsonObject = {
             "worst_usd": _text(self.worst_usd),
             "is_retry": self.is_retry,
             "failures_before": self.failures_before,
@@ -147,7 +149,9 @@ class Attempt:
             "cost_usd": _text(self.cost_usd),
             "model": self.model,
         }
-        return {name: value for name, value in stored.items() if not _is_empty(value)}
+        # An item's id may be `false`.
+        always.update((n, value) for n, value in stored.items() if not _is_empty(value))
+        return always
 
     @classmethod
     def from_json(cls, stored: JsonObject) -> "Attempt":

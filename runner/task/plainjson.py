@@ -42,8 +42,8 @@ def compact(value: Any) -> str:
         )
     except RecursionError:
         raise NotJson("nested too deeply") from None
-    except (TypeError, ValueError) as error:
-        raise NotJson(str(error)) from None
+    except Exception as error:  # noqa: BLE001 - a value of the user's runs his code
+        raise NotJson(str(error) or type(error).__name__) from None
 
 
 def utf8(text: str) -> bytes:

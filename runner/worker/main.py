@@ -277,7 +277,7 @@ class Worker:
             except RunnerError as error:
                 self._outbox.stop(_stop_of(error))
                 return
-            except Exception:  # noqa: BLE001 - the thread's last word goes to the log
+            except BaseException:  # noqa: BLE001 - a caller never goes without a word
                 self._outbox.crashed(self._tools.without_key(traceback.format_exc()))
                 return
             if ending.again_s is not None:

@@ -331,6 +331,7 @@ def test_get_result_is_called_once_and_only_for_an_answer_that_is_valid(
         ("{}['x']", "get_result raised KeyError: 'x' (mine.py:2)"),
         ("{1, 2}", "get_result returned set that is not JSON"),
         ("float('nan')", "get_result returned float that is not JSON"),
+        ("type('L', (dict,), {'items': lambda s: 1 / 0})(a=1)", "get_result returned"),
     ],
 )
 def test_a_get_result_that_fails_is_unjudged_and_loses_nothing(
