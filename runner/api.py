@@ -228,13 +228,10 @@ class Run:
         """Write processed, failed and summary files as of now.
 
         Args:
-            processed_path: The first of them; the others go beside it. By default the
-                run's own, or for another `format` than theirs
-                `<stem>_<format>.jsonl` beside it.
-            format: `jsonl`, items with their answer; `answers`, by id and line,
-                without the items file; `batch`, OpenAI's Batch-API output.
+            processed_path: The first; the others go beside it. By default the run's
+                own, for another `format` than `jsonl` `<stem>_<format>.jsonl`.
+            format: What a line is.
             overwrite: Replace files that this run has not written.
-            on_progress: Told how many lines are written.
 
         Raises:
             OutputError: A file must not or cannot be written.

@@ -293,6 +293,11 @@ class Totals:
         return self.begun - self.not_sent
 
     @property
+    def done(self) -> int:
+        """Items with an outcome."""
+        return self.valid + self.invalid + self.failed
+
+    @property
     def failures(self) -> int:
         """Requests that ended without an answer: 429, 5xx, timeout, refused."""
         return self.sent - self.answered - self.open - self.lost

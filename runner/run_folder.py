@@ -20,6 +20,8 @@ STOP_REQUEST = "stop.request"
 LEDGER = "simulator-ledger.jsonl"
 LIMITS = "limits.cell"
 MANIFEST = "manifest.json"
+SHARDS = "shard-"
+"""What the folders of shards begin with; their number follows."""
 SUPERVISOR_SLOT = 0
 """The shard of outcomes that no worker wrote: poison, rejudged, removed."""
 

@@ -127,8 +127,7 @@ class RunStatus:
     @property
     def pending(self) -> int:
         """Items without an outcome."""
-        done = self.totals.valid + self.totals.invalid + self.totals.failed
-        return self.items - done
+        return self.items - self.totals.done
 
     @property
     def left(self) -> int:

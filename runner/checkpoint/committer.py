@@ -19,6 +19,7 @@ from runner.checkpoint.entries import TOTALS_KEY
 from runner.checkpoint.envelope import seal, unseal
 from runner.checkpoint.store import open_store
 from runner.errors import RunnerError, StateDamaged, StoreClosed, StoreError
+from runner.money import count_exactly
 from runner.records import Totals
 
 _MOST_WRITES_A_COMMIT = 2_000
@@ -104,6 +105,7 @@ class Committer:
         self._thread.join()
 
     def _run(self) -> None:
+        count_exactly()
         try:
             store = open_store(self._folder)
             self._totals = _stored_totals(store)

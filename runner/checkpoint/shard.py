@@ -42,6 +42,7 @@ from runner.checkpoint.store import DATABASE
 from runner.durable import make_private_folder, sync_folder
 from runner.errors import StoreError
 from runner.records import JsonObject, Totals
+from runner.run_folder import SHARDS
 
 
 class Shard:
@@ -159,7 +160,7 @@ class Shard:
 
 def shard_folder(run_folder: Path, slot: int) -> Path:
     """Where shard `slot` of a run is."""
-    return run_folder / f"shard-{slot:02d}"
+    return run_folder / f"{SHARDS}{slot:02d}"
 
 
 def create_shard(run_folder: Path, run_id: str, slot: int) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from runner.config import Output
 from runner.errors import OutputError
 from runner.records import JsonObject
-from runner.run_folder import MANIFEST
+from runner.run_folder import MANIFEST, SHARDS
 
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -85,7 +85,11 @@ def _refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
 
 
 def _refuse_state(target: Path) -> None:
-    if (target.parent / MANIFEST).exists():
+    folder = target.parent.resolve()
+    is_shard = folder.name.startswith(SHARDS)
+    if (folder / MANIFEST).exists() or (
+        is_shard and (folder.parent / MANIFEST).exists()
+    ):
         raise OutputError(f"{target} is inside the state of a run", _OTHER_FILE)
 
 

@@ -39,6 +39,11 @@ def back_up(
     """
     if os.path.lexists(target):
         raise OutputError(f"{target} exists", "name a folder that does not")
+    if run_folder.parent.resolve() in target.parent.resolve().joinpath("_").parents:
+        raise OutputError(
+            f"{target} is inside the state folder, where it would be a run like others",
+            "name a folder elsewhere",
+        )
     if not target.parent.is_dir():
         raise OutputError(
             f"the folder of {target} does not exist",

@@ -31,7 +31,7 @@ from runner.session.naming import refuse_shared_output
 from runner.session.noting import as_allowed_now, check_ours
 from runner.session.simulating import server_for
 from runner.session.survey import Survey
-from runner.supervisor.concurrency import check_descriptors
+from runner.supervisor.concurrency import check_descriptors, concurrency_for
 from runner.supervisor.heartbeat import (
     began_unix_s,
     read_status,
@@ -262,6 +262,8 @@ def _updated(
     else:
         _resurvey_if_needed(run_folder, changed, manifest, on_progress)
     if changed != manifest:
+        # The last refusal before anything counts: exit 2 leaves all as it was.
+        check_descriptors(concurrency_for(changed.config.pacing, changed.items))
         changed.save(run_folder)
     return changed
 

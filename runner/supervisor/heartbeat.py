@@ -88,7 +88,9 @@ def _status(run_folder: Path, look: Look) -> RunStatus:
     rate = told.get("rate", {})
     return RunStatus(
         run=manifest.run,
-        state=RunState.NEW if is_new else _state(last, is_alive=is_alive),
+        state=RunState.NEW
+        if is_new
+        else _state(last, is_alive=is_alive, is_left=manifest.items > totals.done),
         stopped_because=last.get("stopped_because"),
         items=manifest.items,
         totals=totals,
@@ -187,10 +189,12 @@ def _damaged(path: Path, why: object) -> StateDamaged:
     return StateDamaged(f"{path} is damaged: {why}", NOT_NEEDED)
 
 
-def _state(last: JsonObject, *, is_alive: bool) -> RunState:
+def _state(last: JsonObject, *, is_alive: bool, is_left: bool) -> RunState:
     told = RunState(last["state"]) if last else RunState.DEAD
     if is_alive:
         return RunState.DRAINING if told is RunState.DRAINING else RunState.RUNNING
+    if told is RunState.FINISHED and is_left:
+        return RunState.STOPPED  # before it went on with changed items
     return told if told in _ENDED else RunState.DEAD
 
 

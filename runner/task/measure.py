@@ -35,6 +35,9 @@ _OUTSIDE = (
     "web_search_options",
     "plugins",
     "audio",
+    "models",  # OpenRouter: others to fall back to, at their own prices
+    "search_parameters",  # xAI: billed by source
+    "enable_search",  # DashScope: likewise
 )
 """Body keys that add input the body does not hold, or output that costs more."""
 _PROMPT_KEYS = ("messages", "input", "instructions", "prompt")

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from runner.errors import TaskError
+from runner.money import users_own
 from runner.task.patience import Patience
 from runner.task.plainjson import one_line
 from runner.task.usercode import (
@@ -126,7 +127,8 @@ def _execute(code: CodeType, module: ModuleType, path: Path) -> None:
     folder = str(path.parent)
     sys.path.insert(0, folder)
     try:
-        exec(code, module.__dict__)  # noqa: S102 - running the user's file is the point
+        with users_own():
+            exec(code, module.__dict__)  # noqa: S102 - running the user's file is the point
     except BaseException as error:  # a sys.exit() at its top must not end a worker
         if is_ctrl_c(error):
             raise

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import TaskError
+from runner.money import users_own
 from runner.task.patience import Patience, StillRunning
 from runner.task.plainjson import one_line, type_name
 
@@ -47,7 +48,8 @@ class UserFunction:
         """
         try:
             if self.patience is None:
-                return self.call(*arguments)
+                with users_own():
+                    return self.call(*arguments)
             return self.patience.call(self.call, arguments)
         except StillRunning as error:
             assert self.patience

@@ -26,6 +26,7 @@ from runner.errors import (
     StoreError,
     TaskError,
 )
+from runner.money import count_exactly
 from runner.protocols import Channel, WorkerSettings
 from runner.records import JsonObject
 from runner.redaction import Redactor
@@ -270,6 +271,7 @@ class Worker:
         ]
 
     def _call_items(self) -> None:
+        count_exactly()
         for row, begun in self._assignments:
             try:
                 walk = self._walk(row, begun) if isinstance(begun, History) else begun

@@ -115,6 +115,9 @@ class Walk:
         request = self._request
         self._digest = hashlib.blake2b(request.content, digest_size=16).hexdigest()
         self._worst_usd = self._tools.prices.worst_case_usd(request)
+        if self._worst_usd is None and self._tools.pacing.max_cost_usd is not None:
+            # At the start, when all were looked at, the task file asked otherwise.
+            raise TaskError("its request has no highest price now: --max-cost needs it")
         self._want = want_for(
             request,
             number=self._item.ref.number,

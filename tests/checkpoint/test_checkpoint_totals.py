@@ -1,6 +1,8 @@
 """Totals are exact at every moment: they equal a recount of all records."""
 
+import contextlib
 import dataclasses
+import decimal
 from decimal import Decimal
 from pathlib import Path
 
@@ -261,3 +263,17 @@ def test_answers_that_tell_no_tokens_are_counted_as_such() -> None:
     assert (totals.answered, totals.uncounted) == (2, 1)
     assert totals.are_tokens_known
     assert not recount([silent], []).are_tokens_known
+
+
+def test_dollars_are_exact_whatever_precision_new_threads_get(tmp_path: Path) -> None:
+    """A task file may set that for all threads; the committer's is no exception."""
+    create_shard(tmp_path, "run", 1)
+    before = decimal.DefaultContext.prec
+    decimal.DefaultContext.prec = 2
+    try:
+        with contextlib.closing(Shard(tmp_path, 1)) as shard:
+            for number in (1, 2):
+                shard.begin(begun(number, worst_usd=Decimal("100.0001")))
+            assert Decimal("200.0002") == shard.totals().open_usd
+    finally:
+        decimal.DefaultContext.prec = before

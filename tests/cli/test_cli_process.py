@@ -102,6 +102,34 @@ def test_closed_standard_streams_are_no_failure(closed: str, tmp_path: Path) -> 
     assert json.loads((tmp_path / "probe").read_text()) > 2
 
 
+def test_what_a_worker_starts_has_standard_streams_too(tmp_path: Path) -> None:
+    """Closed for the main process they would be, in its children, files of the run."""
+    script = (
+        "import subprocess; from runner.__main__ import _occupy_standard_descriptors;"
+        " _occupy_standard_descriptors();"
+        " subprocess.run(['/bin/sh', '-c', 'echo 1; echo 2 >&2; touch all'])"
+    )
+    command = f'{sys.executable} -c "{script}" <&- >&- 2>&-'
+    subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, check=True)
+    assert (tmp_path / "all").exists()
+
+
+def test_ctrl_c_before_a_command_has_begun_is_no_traceback(tmp_path: Path) -> None:
+    """A second's worth of imports."""
+    script = (
+        "import runner.__main__ as it, sys\n"
+        "class Importing:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'runner.cli': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Importing())\n"
+        "sys.exit(it.main())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (130, b"interrupted\n") == (done.returncode, done.stderr)
+
+
 def test_a_start_with_closed_streams_still_says_by_its_code_what_is_wrong(
     tmp_path: Path,
 ) -> None:

@@ -229,6 +229,9 @@ def test_a_backup_replaces_nothing_and_leaves_nothing_half_done(home: Path) -> N
         Run(run.folder).backup(home / "there")
     with pytest.raises(OutputError, match=r"create it \(mkdir -p .*nowhere\)"):
         Run(run.folder).backup(home / "nowhere" / "copy")
+    for place in (run.folder.with_name("copy"), run.folder / "shard-09"):
+        with pytest.raises(OutputError, match="is inside the state folder"):
+            Run(run.folder).backup(place)
     change(run.folder / "shard-02", "DELETE FROM Cache WHERE key = 'o/0000000003'")
     with pytest.raises(StateDamaged, match="not sound"):
         Run(run.folder).backup(home / "copy")

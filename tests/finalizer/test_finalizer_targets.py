@@ -63,7 +63,8 @@ def test_no_file_of_a_run_is_a_target(items: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     (run / "manifest.json").touch()
-    for name in ("manifest.json", "anything.jsonl"):
+    (run / "shard-01").mkdir()
+    for name in ("manifest.json", "anything.jsonl", "shard-01/cache.db"):
         output = replace(out(items, run / name), overwrite=True)
         assert "is inside the state of a run" in refusal(output, items)
 

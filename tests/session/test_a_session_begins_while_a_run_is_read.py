@@ -21,7 +21,7 @@ LOOKS: dict[str, Callable[[Run], int]] = {
     "show": lambda run: run.show(f"line:{ITEMS}").number + 1,
     "unresolved": lambda run: ITEMS - run.unresolved().count,
     "verify": lambda run: run.verify().outcomes * run.verify().is_sound,
-    "backup": lambda run: run.backup(run.folder.with_name(".copy")).outcomes,
+    "backup": lambda run: run.backup(run.folder.parents[1] / "copy").outcomes,
 }
 """What each of them says of a run that is finished: so many items."""
 

@@ -8,8 +8,11 @@ import pytest
 from session_stage import Killed, Stage
 
 from runner.checkpoint.manifest import Manifest
-from runner.errors import RunChanged
+from runner.errors import RunChanged, UsageError
 from runner.itemfile import ItemIndex, read_rejected
+from runner.run_status import RunState
+from runner.session import working
+from runner.supervisor.opened import OpenRun
 
 BEFORE, AFTER = ("a", "b", "c", "d"), ("a", "x", "d", "y", "z")
 BAD_LINE = "no item at all\n"
@@ -128,3 +131,41 @@ def test_one_line_that_changed_is_called_a_line(stage: Stage) -> None:
     stage.write_items("a", "c")
     with pytest.raises(RunChanged, match=r"removed \(line 2\)"):
         stage.session()
+
+
+def test_a_resume_that_is_refused_has_taken_nothing_over(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 2: put back, the items are those that were answered."""
+
+    def refuse(_: object) -> None:
+        raise UsageError("68 open files are needed")
+
+    stage.start(*BEFORE)
+    stage.session()
+    stage.write_items(*AFTER)
+    monkeypatch.setattr(working, "check_descriptors", refuse)
+    with pytest.raises(UsageError, match="68 open files"):
+        stage.session(accept_changes=True)
+    monkeypatch.undo()
+    stage.write_items(*BEFORE)
+    assert stage.run.status().state is RunState.FINISHED
+    assert stage.session().nothing_left
+
+
+def test_a_run_with_new_items_to_ask_is_not_called_finished(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before its first sign of life: a bare resume has to find it."""
+    stage.start(*BEFORE)
+    stage.session()
+    stage.write_items(*BEFORE, "new")
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(OpenRun, "ask_anew", killed)
+    with pytest.raises(Killed):
+        stage.session(accept_changes=True)
+    status = stage.run.status()
+    assert (RunState.STOPPED, 1) == (status.state, status.pending)

@@ -180,6 +180,17 @@ def test_a_refused_request_fails_its_item_at_once(world: World) -> None:
     assert world.log.count("call") == 1
 
 
+def test_a_request_that_has_lost_its_bound_fails_its_item_under_a_cap(
+    world: World,
+) -> None:
+    """The task file gave it an output limit when all were looked at, and none now."""
+    world.worst_usd = None
+    ending = world.walk(max_cost_usd=Decimal(1))
+    assert done(ending).state is OutcomeState.FAILED
+    assert "--max-cost needs it" in (done(ending).reason or "")
+    assert "call" not in world.log
+
+
 def test_a_dead_account_stops_the_run_and_leaves_the_item_pending(
     world: World,
 ) -> None:

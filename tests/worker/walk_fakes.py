@@ -71,6 +71,7 @@ class World:
     forgives: bool = False
     refusal: Refusal | None = None
     stored: tuple[Attempt, bytes] | None = None
+    worst_usd: Decimal | None = Decimal("0.01")
     cannot_ask: bool = False
     """The user's `get_prompt` raises."""
     verdict_of: Callable[[Answer | None], Verdict] = lambda answer: Verdict(
@@ -193,9 +194,9 @@ class World:
 
     # Prices
 
-    def worst_case_usd(self, _request: Request) -> Decimal:
+    def worst_case_usd(self, _request: Request) -> Decimal | None:
         """A cent."""
-        return Decimal("0.01")
+        return self.worst_usd
 
     def cost_usd(self, *_: Any) -> Decimal:
         """A tenth of it."""
