@@ -232,11 +232,9 @@ class Run:
                 own, for another `format` than `jsonl` `<stem>_<format>.jsonl`.
             format: What a line is.
             overwrite: Replace files that this run has not written.
+            on_progress: Told how many lines are written.
 
-        Raises:
-            OutputError: A file must not or cannot be written.
-            RunChanged: The items file, where it is needed, is not what it was.
-            StateError: Half rejudged, or damaged.
+        Raises OutputError, RunChanged for an items file that is needed, StateError.
         """
         return export_run(
             self.folder,

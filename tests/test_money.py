@@ -15,7 +15,9 @@ from runner.task import load_task
 
 CENTS = Decimal("100.0001")
 ITEM = Item(
-    ref=ItemRef(row=0, number=0, line=1, offset=0, length=2, id_digest=b"", fingerprint=b""),
+    ref=ItemRef(
+        row=0, number=0, line=1, offset=0, length=2, id_digest=b"", fingerprint=b""
+    ),
     item_id=0,
     fields={},
     raw=b"{}",

@@ -16,7 +16,7 @@ from pathlib import Path
 from runner.answers import read_answer
 from runner.api_records import Changes, Progress, Rejudged
 from runner.checkpoint.entries import Attempt, Outcome
-from runner.checkpoint.history import History, history_of
+from runner.checkpoint.history import History, history_of, outcome_of
 from runner.checkpoint.manifest import Manifest
 from runner.checkpoint.reading import RunReader
 from runner.checkpoint.shard import Shard
@@ -40,6 +40,7 @@ from runner.worker.result import result_json
 CHECKING_ITEMS = "checking items"
 JUDGING = "judging answers"
 _ZERO = Decimal(0)
+_FAILED = OutcomeState.FAILED
 
 
 def rejudge(
@@ -174,33 +175,32 @@ class _Court:
         )
 
     def try_item(self, item: Item) -> None:
-        """Judge every answer of one item that has an outcome.
+        """Judge every answer of one item.
 
-        Also where it failed: what killed its workers may have been the rule.
+        Also where it failed: what killed its workers may have been the rule. One that
+        is pending stays so, unless an answer that is there already will do.
         """
-        found = self._reader.outcome(item.ref.number)
-        if found is None:
-            return
+        old, told = self._reader.outcome(item.ref.number) or (None, b"")
         attempts = self._reader.attempts(item.ref.number)
         answers = [(attempt, body) for attempt, body in attempts if attempt.is_answer]
         if not answers:
-            return  # never answered, or lost in a damage: the outcome is all there is
+            return  # never answered, or lost in a damage: an outcome is all there is
         cases = [
             self._judge(item, *answer) for answer in _to_the_last_question(answers)
         ]
         self._judged += len(cases)
         chosen = next((c for c in cases if c.verdict.valid), cases[-1])
-        if found[0].state is OutcomeState.FAILED and not chosen.verdict.valid:
+        if not chosen.verdict.valid and (old is None or old.state is _FAILED):
             return  # why it failed says more than that its answers are not valid
-        history = history_of([attempt for attempt, _ in attempts])
         invalid = [a for a, _ in answers if not any(c.is_valid(a) for c in cases)]
-        outcome = self._outcome(found[0], chosen, invalid, history)
+        history = _with_invalid(history_of([a for a, _ in attempts], old), invalid)
+        outcome = self._outcome(item, old, chosen, history)
         result = result_json(
             outcome, chosen.verdict.response, chosen.answer, chosen.attempt, history
         )
-        if result != found[1] or not _is_counted_alike(outcome, found[0]):
-            self._shard.record(outcome, result, found[0], self._heard)
-            self._count(found[0], outcome)
+        if old is None or result != told or not _is_counted_alike(outcome, old):
+            self._shard.record(outcome, result, old, self._heard)
+            self._count(old, outcome)
 
     def _judge(self, item: Item, attempt: Attempt, body: bytes) -> "_Case":
         answer = read_answer(attempt.endpoint, body)
@@ -210,33 +210,27 @@ class _Court:
         return _Case(attempt, answer, verdict)
 
     def _outcome(
-        self,
-        old: Outcome,
-        chosen: "_Case",
-        invalid: Sequence[Attempt],
-        history: History,
+        self, item: Item, old: Outcome | None, chosen: "_Case", history: History
     ) -> Outcome:
         is_valid = bool(chosen.verdict.valid)
-        return dataclasses.replace(
-            old,
+        outcome = outcome_of(
+            item,
+            history,
             state=OutcomeState.VALID if is_valid else OutcomeState.INVALID,
-            generation=old.generation + 1,
-            answer=(chosen.attempt.slot, chosen.attempt.attempt),
-            requests=history.requests,
-            invalid_answers=len(invalid),
-            invalid_answers_usd=sum((a.cost_usd or _ZERO for a in invalid), _ZERO),
-            # An interrupted retry's sends have told of more than the outcome knew.
-            told_invalid_answers=history.told_invalid_answers,
-            told_invalid_usd=history.told_invalid_usd,
             reason=chosen.verdict.reason,
-            finished_unix_s=round(self._clock.unix_s(), 3),
+            answer=(chosen.attempt.slot, chosen.attempt.attempt),
+            finished_unix_s=self._clock.unix_s(),
         )
+        if old is None:
+            return outcome
+        # What an interrupted retry has sent since does not end it.
+        return dataclasses.replace(outcome, last_attempt=old.last_attempt)
 
     def _heard(self, error: StoreError | None) -> None:
         self._error = self._error or error
 
-    def _count(self, before: Outcome, after: Outcome) -> None:
-        if before.state is after.state:
+    def _count(self, before: Outcome | None, after: Outcome) -> None:
+        if before is not None and before.state is after.state:
             self._another += before.answer != after.answer
             return
         self._to_valid += after.state is OutcomeState.VALID
@@ -254,6 +248,14 @@ class _Case:
     def is_valid(self, attempt: Attempt) -> bool:
         """Whether it is this attempt's, and valid."""
         return self.attempt is attempt and bool(self.verdict.valid)
+
+
+def _with_invalid(history: History, invalid: Sequence[Attempt]) -> History:
+    """The past by the rules of now."""
+    cost_usd = sum((a.cost_usd or _ZERO for a in invalid), _ZERO)
+    return dataclasses.replace(
+        history, invalid_answers=len(invalid), invalid_usd=cost_usd
+    )
 
 
 def _is_counted_alike(one: Outcome, other: Outcome) -> bool:

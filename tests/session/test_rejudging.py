@@ -18,6 +18,7 @@ from runner.cli import main
 from runner.config import Service, TaskSpec
 from runner.durable import with_checksum, without_checksum, write_json
 from runner.errors import HalfJudged, RunChanged, StateDamaged, TaskError, UsageError
+from runner.itemfile import ItemIndex
 from runner.records import AttemptState, OutcomeState
 from runner.run_folder import MANIFEST
 from runner.session.rejudging import JUDGING
@@ -361,3 +362,35 @@ def test_what_is_no_rule_is_refused_and_not_kept(stage: Stage) -> None:
     with pytest.raises(UsageError, match="takes rules, not max_cost_usd, model"):
         stage.run.rejudge(Changes(model="gpt-4o", max_cost_usd=Decimal(5)))
     assert before == stage.manifest
+
+
+def test_an_answer_that_is_there_already_spares_a_pending_item_its_next_request(
+    stage: Stage,
+) -> None:
+    """Mended rule, rejudge, resume: as the closing lines of such a stop say."""
+    stage.start("a", "b")
+    stage.session(changes=Changes(limit=1))
+    answered_without_outcome(stage, row=1)
+    assert stage.run.status().pending == 1
+
+    strict = stage.run.rejudge(Changes(valid_regex="never"))
+    assert (strict.judged, stage.run.status().pending) == (2, 1)
+    done = stage.run.rejudge(Changes(valid_regex="(?s).*row.*"))
+
+    assert (done.judged, done.changed_to_valid) == (2, 2)
+    assert stage.session().nothing_left
+    assert stage.run.verify().is_sound
+    assert stage.run.status().totals.invalid_answers == 0
+
+
+def answered_without_outcome(stage: Stage, row: int) -> None:
+    """An answer is on disk, and its worker was stopped before the next request."""
+    reader = stage.manifest.open_reader(stage.run.folder, live=False)
+    ((first, body),) = reader.attempts(0)
+    reader.close()
+    ref = ItemIndex.open(stage.run.folder / stage.manifest.index).ref(row)
+    fingerprint = ref.fingerprint.hex()
+    attempt = replace(first, number=ref.number, item_id=row, fingerprint=fingerprint)
+    with contextlib.closing(Shard(stage.run.folder, 1)) as shard:
+        shard.begin(begun(attempt))
+        shard.settle(begun(attempt), attempt, body)
