@@ -152,9 +152,11 @@ def _money(run: RunState, asked: Asked, now_ns: int) -> Blocked | Refusal | None
     cap_usd, worst_usd = asked.ceilings.max_cost_usd, asked.want.worst_usd
     if cap_usd is None or not worst_usd:
         return None  # costs nothing, or nothing that is not promised already
-    taken_pico = run.lines.committed_pico + run.lines.reserved_pico
+    promised_pico = run.at_worst_pico(run.lines.reserved_pico)
+    taken_pico = run.lines.committed_pico + promised_pico
+    next_pico = run.at_worst_pico(pico_usd(worst_usd))
     # The cap is rounded down, amounts are rounded up.
-    if taken_pico + pico_usd(worst_usd) <= int(cap_usd * PICO):
+    if taken_pico + next_pico <= int(cap_usd * PICO):
         return None
     if run.lines.requests or run.lines.reserved_pico:
         # What is under way may cost less than its worst case, and what waits for a
@@ -163,10 +165,10 @@ def _money(run: RunState, asked: Asked, now_ns: int) -> Blocked | Refusal | None
         if is_noted:
             run.budget_wait_ns = now_ns
         return Blocked(until_ns=None, is_noted=is_noted)
-    spent_usd = Decimal(taken_pico) / PICO
+    spent_usd, next_usd = Decimal(taken_pico) / PICO, Decimal(next_pico) / PICO
     message = (
         f"{usd(spent_usd, is_bound=True)} of {usd(cap_usd)} are spent or may have been,"
-        f" and the next request may cost {usd(worst_usd, is_bound=True)}"
+        f" and the next request may cost {usd(next_usd, is_bound=True)}"
     )
     return Refusal(kind=RefusalKind.BUDGET, message=message)
 

@@ -6,8 +6,10 @@ Floor: doors and rules. State only; the rules are in `admission`, `settling` and
 `session`.
 """
 
+import math
 import struct
 from dataclasses import dataclass, field
+from decimal import Decimal
 from operator import attrgetter
 
 from runner.limiter.breaker import BREAKER_BYTES, Breaker
@@ -26,7 +28,7 @@ _BREAKER_AT = 2 * BUCKET_BYTES
 TEXT_BYTES = 240
 UNKNOWN = -1
 """The server has not said it."""
-_LAYOUT = struct.Struct(f"<qqqqqqqqqqqdq{TEXT_BYTES}s")
+_LAYOUT = struct.Struct(f"<qqqqqqqqqqqdqd{TEXT_BYTES}s")
 _VALUES = attrgetter(
     "is_begun",
     "is_proven",
@@ -41,6 +43,7 @@ _VALUES = attrgetter(
     "burst_until_ns",
     "token_ratio",
     "token_ratios",
+    "dearer",
     "last_failure",
 )
 _RATIO_AT = 11
@@ -79,6 +82,9 @@ class RunState:
     """Real input tokens for each estimated one."""
     token_ratios: int = 0
     """Answers it was learned from."""
+    dearer: float = 1.0
+    """How many times its highest price an answer has cost at most: above 1 where the
+    server generates more than the limit it was told."""
     last_failure: bytes = b""
     lines: Lines = field(default_factory=Lines)
 
@@ -123,6 +129,15 @@ class RunState:
         self.token_ratios += 1
         weight = max(_LEAST_WEIGHT, 1 / self.token_ratios)
         self.token_ratio += weight * (seen - self.token_ratio)
+
+    def note_cost(self, worst_usd: Decimal | None, cost_usd: Decimal | None) -> None:
+        """See whether the highest price of a request was one."""
+        if worst_usd and cost_usd is not None and cost_usd > worst_usd:
+            self.dearer = max(self.dearer, float(cost_usd / worst_usd))
+
+    def at_worst_pico(self, pico: int) -> int:
+        """What so much of highest prices can come to, by what was seen."""
+        return pico if self.dearer <= 1 else math.ceil(pico * self.dearer)
 
     def note_trouble(self, message: str, now_ns: int) -> None:
         """One more failure with no answer between."""

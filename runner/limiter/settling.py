@@ -94,6 +94,7 @@ def answered(
     if usage is not None:
         _correct_tokens(key, run, permit, usage, learned.used_tokens, now_ns)
         run.learn_ratio(want.input_tokens_estimate, usage.input_tokens)
+    run.note_cost(want.worst_usd, cost_usd)
     _end_line(run, ended, want.worst_usd if cost_usd is None else cost_usd)
     bursts.note_left(run, said.meters)
     run.is_proven = 1

@@ -250,3 +250,26 @@ def test_after_a_refused_renewal_the_dollars_are_promised_until_released(
     promised.close()
     limiter.release(permit)
     granted(limiter, want(usd="1"))
+
+
+def test_a_server_that_ignores_the_output_limit_is_counted_as_it_bills(
+    tmp_path: Path,
+) -> None:
+    """Its first answer, before any others are under way, cost ten times its bound."""
+    clock, stop = FakeClock(), threading.Event()
+    limiter = capped(tmp_path, clock, cap_usd=35)
+    first = limiter.reserve(want(usd="1"), stop)
+    assert isinstance(first, Permit)
+    limiter.answered(first, {}, None, Decimal(10))
+    flying = [granted(limiter, want(usd="1")) for _ in range(2)]
+    stop.set()
+    full = limiter.reserve(want(usd="1"), stop)
+    assert isinstance(full, Refusal)
+    for permit in flying:
+        limiter.answered(permit, {}, None, Decimal(10))
+    last = limiter.reserve(want(usd="1"), threading.Event())
+    assert isinstance(last, Refusal)
+    assert last.message == (
+        "$30.00 of $35.00 are spent or may have been, and the next request may cost"
+        " $10.00"
+    )
