@@ -33,7 +33,7 @@ class Announcement:
 
 
 def announced(what: Announcement) -> str:
-    """Four to seven lines: what, whom, how fast, how dear, where to."""
+    """Four to eight lines: what, whom, how fast, how dear, where to."""
     config, status = what.config, what.status
     estimate = estimate_words(status)
     items = printable(config.items_path)

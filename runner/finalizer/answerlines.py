@@ -7,12 +7,9 @@ Must not know files.
 Floor: the run. Knows itemfile, records.
 """
 
-import json
-
 from runner.checkpoint.entries import Outcome
-from runner.finalizer.itemlines import rejection
+from runner.finalizer.itemlines import ascii_json, rejection
 from runner.itemfile import ItemIndex, RejectedLine
-from runner.records import JsonScalar
 
 
 class AnswerLines:
@@ -23,20 +20,13 @@ class AnswerLines:
         self._items_name = items_name
 
     def answered(self, row: int, outcome: Outcome, result: bytes) -> bytes:
-        """The result, told whose it is."""
-        return _told(outcome.item_id, self._index.line(row), result)
+        """The result, which has at least one key, told whose it is."""
+        whose = ascii_json(outcome.item_id), self._index.line(row)
+        return b'{"id":%b,"line":%d,%b\n' % (*whose, result.removeprefix(b"{"))
 
     failed = answered
 
     def rejected(self, rejected: RejectedLine) -> bytes:
         """A line that could not be read has no id."""
-        return _told(None, rejected.line, rejection(rejected, self._items_name))
-
-
-def _told(item_id: JsonScalar | None, line: int, result: bytes) -> bytes:
-    """`id` and `line` stand first; a result has at least one key."""
-    return b'{"id":%b,"line":%d,%b\n' % (
-        json.dumps(item_id).encode("ascii"),
-        line,
-        result.removeprefix(b"{"),
-    )
+        result = rejection(rejected, self._items_name)
+        return ascii_json({"id": None, "line": rejected.line, **result}) + b"\n"

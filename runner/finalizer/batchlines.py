@@ -15,8 +15,9 @@ from runner.answers import parse_body
 from runner.checkpoint.entries import Attempt, Outcome
 from runner.checkpoint.reading import RunReader
 from runner.errors import StateDamaged
+from runner.finalizer.itemlines import ascii_json
 from runner.itemfile import ItemReader, RejectedLine
-from runner.records import JsonObject, JsonScalar
+from runner.records import JsonScalar
 
 
 class BatchLines:
@@ -66,22 +67,22 @@ class BatchLines:
             code = attempt.failure.code or str(attempt.failure.kind)
             response = _refusal(attempt, body)
         error = {"code": code, "message": outcome.reason or "no answer"}
-        return self._line(row, outcome, response, _ascii(error))
+        return self._line(row, outcome, response, ascii_json(error))
 
     def rejected(self, rejected: RejectedLine) -> bytes:
         """A line that could not be read as a request has no `custom_id`."""
         message = f"{self._items_name}:{rejected.line}: {rejected.what}"
         return _joined(
-            _ascii(f"batch_req_{self._run_id}_line_{rejected.line}"),
+            ascii_json(f"batch_req_{self._run_id}_line_{rejected.line}"),
             b"null",
             b"null",
-            _ascii({"code": "invalid_line", "message": message}),
+            ascii_json({"code": "invalid_line", "message": message}),
         )
 
     def _line(self, row: int, outcome: Outcome, response: bytes, error: bytes) -> bytes:
         line_id = f"batch_req_{self._run_id}_{outcome.number}"
-        custom_id = _ascii(_as_text(self._custom_id(row, outcome)))
-        return _joined(_ascii(line_id), custom_id, response, error)
+        custom_id = ascii_json(_as_text(self._custom_id(row, outcome)))
+        return _joined(ascii_json(line_id), custom_id, response, error)
 
     def _custom_id(self, row: int, outcome: Outcome) -> JsonScalar:
         if self._ids_from is None:
@@ -107,8 +108,8 @@ def verbatim(body: bytes) -> bytes:
 def _rewritten(body: bytes) -> bytes:
     parsed = parse_body(body)
     if parsed is None:
-        return _ascii(body.decode("utf-8", "replace"))
-    return _ascii(_finite(parsed))
+        return ascii_json(body.decode("utf-8", "replace"))
+    return ascii_json(_finite(parsed))
 
 
 def _finite(value: Any) -> Any:
@@ -132,8 +133,8 @@ def _refusal(attempt: Attempt, body: bytes) -> bytes:
 
 def _response(attempt: Attempt, body: bytes) -> bytes:
     return b'{"status_code":%b,"request_id":%b,"body":%b}' % (
-        _ascii(attempt.status),
-        _ascii(attempt.request_id),
+        ascii_json(attempt.status),
+        ascii_json(attempt.request_id),
         verbatim(body),
     )
 
@@ -149,7 +150,3 @@ def _joined(line_id: bytes, custom_id: bytes, response: bytes, error: bytes) -> 
 
 def _as_text(item_id: JsonScalar) -> str:
     return item_id if isinstance(item_id, str) else json.dumps(item_id)
-
-
-def _ascii(value: JsonObject | JsonScalar | None) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode("ascii")

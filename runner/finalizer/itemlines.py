@@ -11,7 +11,7 @@ import json
 
 from runner.checkpoint.entries import Outcome
 from runner.itemfile import ItemReader, RejectedLine
-from runner.records import Usage
+from runner.records import JsonObject, JsonScalar, Usage
 
 
 class ItemLines:
@@ -31,7 +31,7 @@ class ItemLines:
     def rejected(self, rejected: RejectedLine) -> bytes:
         """A result without an item: the line could not be read as one."""
         result = rejection(rejected, self._items_name)
-        return with_result(b"{}", self._key, result) + b"\n"
+        return with_result(b"{}", self._key, ascii_json(result)) + b"\n"
 
 
 def with_result(raw: bytes, key: bytes, result: bytes) -> bytes:
@@ -43,9 +43,9 @@ def with_result(raw: bytes, key: bytes, result: bytes) -> bytes:
     return b"%b%b%b:%b%b" % (before, comma, key, result, raw[end:])
 
 
-def rejection(rejected: RejectedLine, items_name: str) -> bytes:
-    """The result of a line that is no item, as JSON."""
-    result = {
+def rejection(rejected: RejectedLine, items_name: str) -> JsonObject:
+    """The result of a line that is no item."""
+    return {
         "response": None,
         "valid": False,
         "requests": 0,
@@ -58,4 +58,8 @@ def rejection(rejected: RejectedLine, items_name: str) -> bytes:
         "cost_usd": "0",
         "request_id": None,
     }
-    return json.dumps(result, separators=(",", ":")).encode("ascii")
+
+
+def ascii_json(value: JsonObject | JsonScalar | None) -> bytes:
+    """The shortest JSON, on one line."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii")

@@ -51,6 +51,8 @@ _RATIO_AT = 11
 _LEAST_WEIGHT = 0.02
 """Of one more answer in the ratio: it follows a change within some 50 answers."""
 _RATIO_RANGE = (0.2, 4.0)
+_MOST_DEARER = 1e6
+"""Whatever a server says it has generated."""
 
 
 @dataclass(slots=True)
@@ -133,7 +135,8 @@ class RunState:
     def note_cost(self, worst_usd: Decimal | None, cost_usd: Decimal | None) -> None:
         """See whether the highest price of a request was one."""
         if worst_usd and cost_usd is not None and cost_usd > worst_usd:
-            self.dearer = max(self.dearer, float(cost_usd / worst_usd))
+            seen = min(_MOST_DEARER, float(cost_usd / worst_usd))
+            self.dearer = max(self.dearer, seen)
 
     def at_worst_pico(self, pico: int) -> int:
         """What so much of highest prices can come to, by what was seen."""

@@ -42,6 +42,8 @@ def test_failed_items_and_rejected_lines_are_in_the_failed_file(
     night.record(0, OutcomeState.FAILED, reason="no", result=failed)
     night.export(in_format=Format.ANSWERS)
     rejected, item = lines_of(night.failed)
+    assert night.failed.startswith(b'{"id":null,"line":1,"response":null,')
+    assert night.failed.count(b'"line":1') == 1
     assert (None, 1, False) == (rejected["id"], rejected["line"], rejected["valid"])
     assert rejected["reason"].startswith("items.jsonl:1: not JSON")
     assert {"id": 0, "line": 2, "response": None, "valid": False} == item
