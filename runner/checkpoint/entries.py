@@ -132,7 +132,7 @@ class Attempt:
             "endpoint": str(self.endpoint),
             "request_digest": self.request_digest,
         }
-        stored: JsonObject = {
+        perhaps: JsonObject = {
             "worst_usd": _text(self.worst_usd),
             "is_retry": self.is_retry,
             "failures_before": self.failures_before,
@@ -149,9 +149,8 @@ class Attempt:
             "cost_usd": _text(self.cost_usd),
             "model": self.model,
         }
-        # An item's id may be `false`.
-        always.update((n, value) for n, value in stored.items() if not _is_empty(value))
-        return always
+        # An item's id may be `false`: that is not empty.
+        return always | {n: v for n, v in perhaps.items() if not _is_empty(v)}
 
     @classmethod
     def from_json(cls, stored: JsonObject) -> "Attempt":
