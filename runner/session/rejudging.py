@@ -36,6 +36,7 @@ from runner.session.changes import (
 from runner.supervisor.opened import holding
 from runner.task import Patience, Task, load_task, may_be_a_rule
 from runner.worker.result import result_json
+from runner.worker.wants import digest_of
 
 CHECKING_ITEMS = "checking items"
 JUDGING = "judging answers"
@@ -185,6 +186,8 @@ class _Court:
         answers = [(attempt, body) for attempt, body in attempts if attempt.is_answer]
         if not answers:
             return  # never answered, or lost in a damage: an outcome is all there is
+        if old is None and answers[-1][0].request_digest != self._asked_now(item):
+            return  # to be asked something else: what was answered does not tell
         cases = [
             self._judge(item, *answer) for answer in _to_the_last_question(answers)
         ]
@@ -201,6 +204,13 @@ class _Court:
         if old is None or result != told or not _is_counted_alike(outcome, old):
             self._shard.record(outcome, result, old, self._heard)
             self._count(old, outcome)
+
+    def _asked_now(self, item: Item) -> str | None:
+        """What a resume would ask; None: it could not."""
+        try:
+            return digest_of(self._task.request_for(item))
+        except TaskError:
+            return None
 
     def _judge(self, item: Item, attempt: Attempt, body: bytes) -> "_Case":
         answer = read_answer(attempt.endpoint, body)

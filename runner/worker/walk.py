@@ -15,7 +15,6 @@ Floor: the work. Knows the doors and rules, not who runs it.
 """
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -44,7 +43,7 @@ from runner.retrying import (
 from runner.run_status import Stop, StopKind
 from runner.worker.result import result_json
 from runner.worker.tools import Tools
-from runner.worker.wants import want_for
+from runner.worker.wants import digest_of, want_for
 
 _STOPS = {
     RefusalKind.BUDGET: (
@@ -113,7 +112,7 @@ class Walk:
 
     def _prepare(self) -> None:
         request = self._request
-        self._digest = hashlib.blake2b(request.content, digest_size=16).hexdigest()
+        self._digest = digest_of(request)
         self._worst_usd = self._tools.prices.worst_case_usd(request)
         if self._worst_usd is None and self._tools.pacing.max_cost_usd is not None:
             # At the start, when all were looked at, the task file asked otherwise.

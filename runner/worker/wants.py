@@ -3,6 +3,7 @@
 Floor: the work. Turns config and requests into the limiter's own words.
 """
 
+import hashlib
 from decimal import Decimal
 from pathlib import Path
 
@@ -31,6 +32,11 @@ def ceilings_of(pacing: Pacing) -> RunCeilings:
 def place_of(run_folder: Path, key_cell: Path, slot: int) -> LimiterPlace:
     """Which cells the process in `slot` of this run shares."""
     return LimiterPlace(key_cell=key_cell, run_cell=run_folder / LIMITS, slot=slot)
+
+
+def digest_of(request: Request) -> str:
+    """Which question this is: evidence beside its reply, never a key."""
+    return hashlib.blake2b(request.content, digest_size=16).hexdigest()
 
 
 def want_for(

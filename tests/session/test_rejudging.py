@@ -18,10 +18,12 @@ from runner.cli import main
 from runner.config import Service, TaskSpec
 from runner.durable import with_checksum, without_checksum, write_json
 from runner.errors import HalfJudged, RunChanged, StateDamaged, TaskError, UsageError
-from runner.itemfile import ItemIndex
+from runner.itemfile import ItemIndex, ItemReader
 from runner.records import AttemptState, OutcomeState
 from runner.run_folder import MANIFEST
 from runner.session.rejudging import JUDGING
+from runner.task import load_task
+from runner.worker.wants import digest_of
 
 NOT_THE_LAST = Changes(valid_regex="row [01]")
 """A rule by which the third of three answers is invalid."""
@@ -383,14 +385,35 @@ def test_an_answer_that_is_there_already_spares_a_pending_item_its_next_request(
     assert stage.run.status().totals.invalid_answers == 0
 
 
-def answered_without_outcome(stage: Stage, row: int) -> None:
+def test_an_answer_to_a_former_question_spares_it_none(stage: Stage) -> None:
+    """Prompt or model were changed: the item is to be asked anew."""
+    stage.start("a", "b")
+    stage.session(changes=Changes(limit=1))
+    answered_without_outcome(stage, row=1, is_asked_now=False)
+    stage.run.rejudge(Changes(valid_regex="(?s).*row.*"))
+    assert stage.run.status().pending == 1
+
+
+def answered_without_outcome(
+    stage: Stage, row: int, *, is_asked_now: bool = True
+) -> None:
     """An answer is on disk, and its worker was stopped before the next request."""
     reader = stage.manifest.open_reader(stage.run.folder, live=False)
     ((first, body),) = reader.attempts(0)
     reader.close()
-    ref = ItemIndex.open(stage.run.folder / stage.manifest.index).ref(row)
+    index = ItemIndex.open(stage.run.folder / stage.manifest.index)
+    ref = index.ref(row)
     fingerprint = ref.fingerprint.hex()
-    attempt = replace(first, number=ref.number, item_id=row, fingerprint=fingerprint)
+    question = load_task(stage.run.config.task)
+    with ItemReader(stage.items_path, index, None) as items:
+        asked = digest_of(question.request_for(items.read(row)))
+    attempt = replace(
+        first,
+        number=ref.number,
+        item_id=row,
+        fingerprint=fingerprint,
+        request_digest=asked if is_asked_now else "another question",
+    )
     with contextlib.closing(Shard(stage.run.folder, 1)) as shard:
         shard.begin(begun(attempt))
         shard.settle(begun(attempt), attempt, body)
