@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import runner.checkpoint.committer
 import runner.checkpoint.locks
 import runner.checkpoint.shard
+import runner.forks
 import runner.limiter.cell
 import runner.limiter.gate
 import runner.limiter.limiter
@@ -132,6 +134,12 @@ class Machine:
         }
         # A tick is twenty here: it comes with news, or after a minute of none.
         replaced[runner.worker.outbox] |= {"_QUIET_TICKS": 1}
+        # What is forked here is the whole world, not a process of it.
+        replaced[runner.forks] = {"close_in_children": lambda _owner, _close: None}
+        number = os.getpid()
+        replaced[runner.limiter.limiter] |= {
+            "os": types.SimpleNamespace(getpid=lambda: number)
+        }
         replaced[Outbox] = {name: self._heard_of(name) for name in _NEWS}
         for module, names in replaced.items():
             for name, value in names.items():
@@ -199,11 +207,14 @@ class Machine:
 
             def let_go() -> None:
                 process.on_kill.remove(freed)
+                process.locks -= 1
                 release()
 
             def freed() -> None:
+                process.locks -= 1
                 os.close(descriptor)
 
+            process.locks += 1
             process.on_kill.append(freed)
             taken.release = let_go
             return taken

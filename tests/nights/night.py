@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import hashlib
 import random
-import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,11 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol
 
 from nights import plan as planned
 from nights import provider as moods
 from nights.disk import Disk
+from nights.futures import Futures
 from nights.machine import Clock, Machine
 from nights.morning import Morning, opened
 from nights.plan import Deed, Plan
@@ -37,6 +36,7 @@ from runner.run_status import StopKind
 from runner.session.working import Wishes, work
 
 _KEY = "sk-night"
+_DRAWS = ("world", "disk", "night", "provider")
 _MOST_SESSIONS = 60
 _SESSION_S = 12 * 3600.0
 _PRICE_USD = Decimal("0.000001")
@@ -52,14 +52,16 @@ class Night:
 
     plan: Plan
     run_folder: Path
+    futures: Futures
     broken: list[str] = field(default_factory=list)
     """What did not hold."""
 
     def __post_init__(self) -> None:
-        seed = self.plan.seed
-        self.world = World(random.Random(f"{seed} world"))
-        self.disk = Disk(self.world, random.Random(f"{seed} disk"))
-        self._draw = random.Random(f"{seed} night")
+        self._draws = {name: random.Random() for name in _DRAWS}
+        self._draw = self._draws["night"]
+        self._begin_draws("")
+        self.world = World(self._draws["world"])
+        self.disk = Disk(self.world, self._draws["disk"])
         self.provider = self._provider()
         self.machine = Machine(self.world, self.disk, self.provider, Clock(self.world))
         self.machine.on_said = self._heard
@@ -70,9 +72,10 @@ class Night:
         self._full_until_s = 0.0
         self._cap_usd = self.plan.max_cost_usd
         self._told: Counter[str] = Counter()
+        self._turns = list(planned.TURNS)
+        self._came_up: set[int] = set()
         # Asked for six times with every request: making paths is slow.
         self._shard = functools.cache(lambda slot: shard_folder(self.run_folder, slot))
-        # The night
 
     def digest(self) -> str:
         """Short for all that the provider saw: the same seed, the same digest."""
@@ -81,7 +84,6 @@ class Night:
 
     def pass_by(self) -> None:
         """From the first start until everything is finished, and the morning."""
-        random.seed(self.plan.seed)
         self.machine.settle_in()
         self.disk.is_full = lambda: self.world.now_s < self._full_until_s
         begun_s = self.world.now_s
@@ -159,8 +161,21 @@ class Night:
 
     # What goes wrong
 
+    def _turn(self, after_requests: int) -> None:
+        """From here on this night is another than those it shares its past with."""
+        way = self.futures.part()
+        self._begin_draws(way)
+        self.plan = self.plan.turned(way, after_requests, self._came_up)
+        self._deeds = [d for d in self.plan.deeds if d.after_requests > after_requests]
+
+    def _begin_draws(self, way: str) -> None:
+        for name, draw in self._draws.items():
+            draw.seed(f"{self.plan.family} {way} {name}")
+        # Backoff and jitter of the production code.
+        random.seed(f"{self.plan.family} {way}")
+
     def _provider(self) -> Provider:
-        plan, draw = self.plan, random.Random(f"{self.plan.seed} provider")
+        plan, draw = self.plan, self._draws["provider"]
 
         def latency_s() -> float:
             return plan.latency_s * draw.lognormvariate(0, 0.5)
@@ -261,7 +276,8 @@ class Night:
             from runner.supervisor.opened import holding  # noqa: PLC0415 - as replaced
 
             with suppress(RunLocked), holding(self.run_folder, self.machine.clock):
-                if any(worker.is_alive for worker in self.machine.orphans):
+                # One that is only starting will find its supervisor gone, and end.
+                if any(worker.locks for worker in self.machine.orphans):
                     self.broken.append("a second session began beside orphans")
 
         self.world.spawn(process, supervise)
@@ -269,6 +285,9 @@ class Night:
     # What must hold at every moment
 
     def _arrived(self, sent: Sent) -> None:
+        if self._turns and self.provider.arrivals > self._turns[0]:
+            self._turn(self._turns.pop(0))
+        self._came_up.add(sent.item)
         while self._deeds and self.provider.arrivals > self._deeds[0].after_requests:
             deed = self._deeds.pop(0)
             moment_s = self.world.now_s + self._draw.uniform(0, 1.0)
@@ -349,48 +368,3 @@ _DOING: dict[str, Callable[[Night, float], None]] = {
     planned.DISK_FULL: Night._fill_disk,
     planned.CLOCK_JUMP: Night._jump,
 }
-
-
-class Paced(Protocol):
-    """What is said of a run's speed."""
-
-    @property
-    def told_rpm(self) -> int | None:
-        """Requests a minute; None: nothing is told."""
-
-    @property
-    def workers(self) -> int | None:
-        """Processes."""
-
-    @property
-    def threads(self) -> int | None:
-        """Callers in each."""
-
-    @property
-    def max_cost_usd(self) -> Decimal | None:
-        """The cap."""
-
-
-def prepared(template: Path, folder: Path, plan: Paced) -> Path:
-    """A run as `start` left it, with this pacing."""
-    run_folder = folder / "state" / "night"
-    shutil.copytree(template, run_folder)
-    manifest = Manifest.load(run_folder)
-    pacing = dataclasses.replace(
-        manifest.config.pacing,
-        rpm=plan.told_rpm,
-        workers=plan.workers,
-        threads=plan.threads,
-        max_cost_usd=plan.max_cost_usd,
-        min_free_bytes=0,
-        timeout_s=60.0,
-    )
-    output = dataclasses.replace(
-        manifest.config.output,
-        processed_path=folder / "processed.jsonl",
-        failed_path=folder / "failed.jsonl",
-        summary_path=folder / "summary.json",
-    )
-    config = dataclasses.replace(manifest.config, pacing=pacing, output=output)
-    dataclasses.replace(manifest, config=config).save(run_folder)
-    return run_folder

@@ -19,9 +19,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from nights import world as world_module
+from nights.beginning import prepared
 from nights.disk import Disk
 from nights.machine import Clock, Machine
-from nights.night import prepared
 from nights.provider import Provider
 from nights.running import in_child, place, template_run
 from nights.world import Process, World

@@ -2,10 +2,15 @@
 
 Faults come by the count of requests, not by the clock, so that they hit a run at
 work; how long they last is drawn in seconds.
+
+A family of nights shares a beginning. At each turn it parts: what has happened has
+happened, and what is still to come is drawn anew, once for each of two futures. So
+each seed is a night of its own, and what its family has in common is worked out once.
 """
 
 import random
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from nights import provider
@@ -16,6 +21,11 @@ _SINGLE_FAULTS = 12
 _WINDOWS = 7
 _REFUSED_ITEMS = 3
 _ALWAYS_INVALID = 5
+
+TURNS = (350, 500, 650, 750, 850, 920, 960)
+"""Requests after which a family parts."""
+FAMILY = 2 ** len(TURNS)
+"""Nights in it: those of so many seeds in a row."""
 
 KILL_ALL = "kill everything"
 KILL_SUPERVISOR = "kill the supervisor"
@@ -71,8 +81,8 @@ class Plan:
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
-        """The night of that seed."""
-        draw = random.Random(seed)
+        """The night of that seed, as it begins."""
+        draw = random.Random(seed // FAMILY)
         rpm = draw.choice((None, 120, 300, 600, 1_200))
         numbers = draw.sample(range(ITEMS), 20)
         refused = numbers[:_REFUSED_ITEMS]
@@ -94,6 +104,33 @@ class Plan:
             always_500=frozenset(numbers[10 : 10 + draw.randint(0, 1)]),
             poison=frozenset(numbers[12 : 12 + draw.randint(0, 1)]),
             invalid_share=draw.choice((0.0, 0.1)),
+        )
+
+    @property
+    def family(self) -> int:
+        """Number of those it shares its beginning with."""
+        return self.seed // FAMILY
+
+    def turned(self, way: str, after_requests: int, done: Container[int]) -> "Plan":
+        """The same past with the future of that way; `done`: items that came up."""
+        draw = random.Random(f"{self.family} {way} plan")
+        deeds = [d for d in self.deeds if d.after_requests <= after_requests]
+        deeds += _future(draw, after_requests, len(self.deeds) - len(deeds))
+        singles = {
+            at: what for at, what in self.singles.items() if at <= after_requests
+        }
+        for _ in range(len(self.singles) - len(singles)):
+            at = draw.randrange(after_requests + 1, ITEMS)
+            singles[at] = draw.choice(provider.OUTAGE)
+        refused = {item: why for item, why in self.refused.items() if item in done}
+        ahead = [item for item in range(ITEMS) if item not in done]
+        for item in draw.sample(ahead, max(1, _REFUSED_ITEMS - len(refused))):
+            refused[item] = draw.choice(provider.REFUSED_ITEM)
+        return replace(
+            self,
+            deeds=tuple(sorted(deeds, key=lambda deed: deed.after_requests)),
+            singles=singles,
+            refused=refused,
         )
 
     @property
@@ -128,6 +165,22 @@ def _deeds(draw: random.Random) -> list[Deed]:
         Deed(draw.randrange(ITEMS), mood, _length_s(draw, mood)) for mood in moods
     ]
     return done + windows
+
+
+def _future(draw: random.Random, after_requests: int, count: int) -> list[Deed]:
+    """So many deeds, and at least one of each sort: few are left of a late turn."""
+    kinds = [
+        draw.choice((KILL_ALL, KILL_SUPERVISOR)),
+        draw.choice((*provider.OUTAGE, *provider.SLOWER)),
+        draw.choice(provider.FATAL),
+        draw.choice(_DEEDS),
+    ]
+    while len(kinds) < count:
+        kinds.append(draw.choice((draw.choice(_DEEDS), draw.choice(provider.OUTAGE))))
+    return [
+        Deed(draw.randrange(after_requests + 1, ITEMS), what, _length_s(draw, what))
+        for what in kinds
+    ]
 
 
 def _length_s(draw: random.Random, what: str) -> float:

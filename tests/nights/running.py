@@ -1,6 +1,7 @@
 """Many nights, each in an operating-system process of its own.
 
-A night replaces names in production modules, leaves greenlets behind and takes any
+Seeds in a row are a family: one process begins it and forks at its turns. A night
+replaces names in production modules, leaves greenlets behind and takes any
 file descriptor it likes: with its process all of that is gone. The processes are
 forked from one that has everything imported; it has one thread.
 """
@@ -8,7 +9,9 @@ forked from one that has everything imported; it has one thread.
 import argparse
 import collections
 import dataclasses
+import fcntl
 import gc
+import itertools
 import json
 import os
 import shutil
@@ -17,15 +20,17 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import IO
 
 import runner.session.starting
-from nights.night import Night, prepared
-from nights.plan import ITEMS, Plan
+from nights.beginning import prepared
+from nights.futures import HERE, Futures
+from nights.night import Night
+from nights.plan import FAMILY, ITEMS, Plan
 from nights.provider import ALL
 from runner.api import Run
 from runner.config import (
@@ -38,6 +43,8 @@ from runner.config import (
 
 _HASHING = "PYTHONHASHSEED"
 _MEMORY = Path("/dev/shm")
+_PIPE_BYTES = 1 << 20
+_MANY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Told:
     """What a night says of itself."""
 
     seed: int
+    plan: str
     broken: list[str]
     faults: int
     hours: float
@@ -53,19 +61,33 @@ class Told:
     digest: str
 
 
-def one_night(seed: int, template: Path, folder: Path) -> Told:
-    """In this very process: nothing else may follow in it."""
-    os.environ["XDG_STATE_HOME"] = str(folder)
-    plan = Plan.of(seed)
-    night = Night(plan, prepared(template, folder, plan))
+def a_family(seeds: list[int], template: Path, folder: Path) -> list[Told]:
+    """In this very process and in forks of it: nothing else may follow in it.
+
+    Each tells of the night it is at the end of; of more than one only where they ended
+    before they parted. `folder`: empty, one each is made in it.
+    """
+    begun = folder / "begun"
+    begun.mkdir()
+    os.chdir(begun)
+    os.environ["XDG_STATE_HOME"] = str(HERE)
+    plan, futures = Plan.of(seeds[0]), Futures(seeds)
+    night = Night(plan, prepared(template, HERE, plan), futures)
     try:
         night.pass_by()
     except Exception:  # noqa: BLE001 - a night that ends so is a finding as well
         night.broken.append(traceback.format_exc())
+    if len(futures.seeds) > 1:
+        night.broken.append("ended before it parted from its family")
+    return [_told(seed, night) for seed in futures.seeds]
+
+
+def _told(seed: int, night: Night) -> Told:
     return Told(
         seed=seed,
+        plan=dataclasses.replace(night.plan, seed=seed).describe(),
         broken=night.broken[:5],
-        faults=plan.faults,
+        faults=night.plan.faults,
         hours=(night.world.now_s - 1_000) / 3_600,
         sessions=night.machine.session,
         seen=sorted(night.provider.seen),
@@ -73,23 +95,23 @@ def one_night(seed: int, template: Path, folder: Path) -> Told:
     )
 
 
-def nights(seeds: Iterator[int], template: Path, jobs: int) -> Iterator[Told]:
-    """So many at a time, told in the order of their seeds."""
+def nights(seeds: Iterable[int], template: Path, jobs: int) -> Iterator[Told]:
+    """So many families at a time, told in the order of their seeds."""
+    families = itertools.groupby(seeds, lambda seed: seed // FAMILY)
+    waiting = (list(family) for _, family in families)
     running: collections.deque[_Child] = collections.deque()
     try:
         while True:
-            while len(running) < jobs and (seed := next(seeds, None)) is not None:
-                running.append(_begin(seed, template))
+            while len(running) < jobs and (family := next(waiting, None)):
+                running.append(_begin(family, template))
             if not running:
                 return
-            # To the end of its pipe before it is waited for: a pipe holds 64 KiB.
-            content = running[0].pipe.read()
-            child = running.popleft()
-            child.end()
-            yield Told(**json.loads(content)) if content else _dead(child.seed)
+            yield from running[0].told()
+            running.popleft().end()
     finally:
         for child in running:
             os.kill(child.pid, signal.SIGKILL)
+            child.pipe.read()  # its forks die after it, and then the pipe ends
             child.end()
 
 
@@ -98,7 +120,16 @@ class _Child:
     pid: int
     pipe: IO[str]
     folder: Path
-    seed: int
+    seeds: list[int]
+
+    def told(self) -> Iterator[Told]:
+        """Each night as it ends; those that never told of themselves at last."""
+        missing = set(self.seeds)
+        for line in self.pipe:
+            for told in json.loads(line):
+                missing.remove(told["seed"])
+                yield Told(**told)
+        yield from map(_dead, sorted(missing))
 
     def end(self) -> None:
         self.pipe.close()
@@ -106,13 +137,14 @@ class _Child:
         shutil.rmtree(self.folder)
 
 
-def _begin(seed: int, template: Path) -> _Child:
-    folder = Path(tempfile.mkdtemp(prefix="night-", dir=place()))
+def _begin(seeds: list[int], template: Path) -> _Child:
+    folder = Path(tempfile.mkdtemp(prefix="nights-", dir=place()))
 
     def night() -> str:
-        return json.dumps(dataclasses.asdict(one_night(seed, template, folder)))
+        told = a_family(seeds, template, folder)
+        return json.dumps([dataclasses.asdict(each) for each in told]) + "\n"
 
-    return _Child(*_forked(night), folder, seed)
+    return _Child(*_forked(night), folder, seeds)
 
 
 def in_child(work: Callable[[], str]) -> str:
@@ -127,6 +159,8 @@ def in_child(work: Callable[[], str]) -> str:
 def _forked(work: Callable[[], str]) -> tuple[int, IO[str]]:
     """A process that does `work`, and where it tells of it."""
     reading, writing = os.pipe()
+    # All that a family says, while it is not its turn to be listened to.
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     sys.stdout.flush()
     # It is over before collecting its garbage would have been worth it.
     gc.freeze()
@@ -180,14 +214,15 @@ def main() -> int:
             {**os.environ, _HASHING: "0"},
         )
     begun_s = time.monotonic()
-    seeds = iter(range(asked.first, asked.first + asked.count))
+    until = asked.first + asked.count * asked.every
+    seeds = range(asked.first, until, asked.every)
     sum_ = Sum()
     with tempfile.TemporaryDirectory(dir=place()) as folder:
         template = template_run(Path(folder))
         for told in nights(seeds, template, asked.jobs):
             sum_.add(told)
             if told.broken or asked.describe:
-                print(Plan.of(told.seed).describe(), told.digest)
+                print(told.plan, told.digest)
                 print("\n".join(f"    {what}" for what in told.broken), flush=True)
             if told.broken and asked.fail_fast:
                 break
@@ -206,6 +241,11 @@ class Sum:
     hours: float = 0.0
     sessions: int = 0
     seen: set[str] = field(default_factory=set)
+    fewest_kinds: int = len(ALL)
+    """Of failure, in any hundred nights that follow each other."""
+    _last: collections.deque[list[str]] = field(
+        default_factory=lambda: collections.deque(maxlen=_MANY)
+    )
 
     def add(self, told: Told) -> None:
         """One more."""
@@ -216,13 +256,18 @@ class Sum:
         self.hours += told.hours
         self.sessions += told.sessions
         self.seen.update(told.seen)
+        self._last.append(told.seen)
+        if len(self._last) == _MANY:
+            kinds = len(set().union(*self._last))
+            self.fewest_kinds = min(self.fewest_kinds, kinds)
 
     def line(self) -> str:
         """For the terminal."""
         return (
             f"{self.nights:,} nights, {self.hours:,.0f} hours, {self.sessions:,}"
             f" sessions, {self.faults:,} faults (at least {self.fewest_faults} each),"
-            f" {len(self.seen)} of {len(ALL)} kinds of failure,"
+            f" {len(self.seen)} of {len(ALL)} kinds of failure (at least"
+            f" {self.fewest_kinds} in any {_MANY}),"
             f" {self.broken} nights with violations"
         )
 
@@ -236,6 +281,9 @@ def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="nights", description=__doc__)
     parser.add_argument("first", type=int, help="first seed")
     parser.add_argument("count", type=int, help="how many nights")
+    parser.add_argument(
+        "--every", type=int, default=1, help="seeds from one to the next"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--describe", action="store_true", help="tell each plan")
     parser.add_argument("--fail-fast", action="store_true", help="end with the first")
@@ -243,4 +291,4 @@ def _asked() -> argparse.Namespace:
 
 
 def _dead(seed: int) -> Told:
-    return Told(seed, ["its process died"], 0, 0.0, 0, [], "")
+    return Told(seed, f"seed {seed}", ["its process died"], 0, 0.0, 0, [], "")

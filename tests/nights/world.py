@@ -29,6 +29,8 @@ class Process:
     tasks: list["Task"] = field(default_factory=list)
     on_kill: list[Callable[[], None]] = field(default_factory=list)
     """What the kernel does: releases locks, closes pipes."""
+    locks: int = 0
+    """Files it holds locked."""
     looker: tuple[float, "Task", int] | None = None
     """Its thread that only looks now and then whether something happened here."""
 
