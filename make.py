@@ -102,8 +102,8 @@ def look_at(run: str) -> str:
 def test(extra: list[str]) -> None:
     """Run the tests."""
     prepare("dev")
-    # Most tests of whole runs wait for a simulated server: five at a time.
-    call("pytest", "-n", "5", "--dist", "worksteal", *extra)
+    # Most tests of whole runs wait for a simulated server: six at a time.
+    call("pytest", "-n", "6", "--dist", "worksteal", *extra)
 
 
 def lint(extra: list[str]) -> None:
@@ -185,6 +185,8 @@ def is_in_front() -> bool:
 def run_code(program: str, *words: str) -> int:
     """Run a program of the environment and give its exit code."""
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    # Tests start a thousand processes: each would compile the project once more.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [str(BIN / program), *words], cwd=ROOT, env=environment, check=False
     )
