@@ -21,13 +21,15 @@ from mutants.catalogue import MUTANTS, Mutant
 ROOT = Path(__file__).resolve().parents[2]
 _RED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 _NIGHTS_S, _TESTS_S, _SUITE_S = 300, 600, 1_800
+_APART = 16
+"""Seeds from one night to the next: eight of each family."""
 
 
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of names; default: all")
-    parser.add_argument("--nights", type=int, default=12, help="how many; 0: none")
+    parser.add_argument("--nights", type=int, default=32, help="how many; 0: none")
     parser.add_argument("--first", type=int, default=0, help="seed of the first night")
     asked = parser.parse_args()
     chosen = [
@@ -72,7 +74,8 @@ def applied(mutant: Mutant, folder: Path) -> Path:
 
 def red_at_night(place: Path, first: int, count: int) -> str | None:
     """What the simulated nights say, if anything."""
-    done = _run(place, _NIGHTS_S, "-m", "nights", str(first), str(count), "--fail-fast")
+    which = [str(first), str(count), "--every", str(_APART)]
+    done = _run(place, _NIGHTS_S, "-m", "nights", *which, "--fail-fast")
     if done is None:
         return "nights (never end)"
     return f"nights ({_first_words(done.stdout)})" if done.returncode else None

@@ -9,7 +9,7 @@ each seed is a night of its own, and what its family has in common is worked out
 """
 
 import random
-from collections.abc import Container
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -21,10 +21,11 @@ _SINGLE_FAULTS = 12
 _WINDOWS = 7
 _REFUSED_ITEMS = 3
 _ALWAYS_INVALID = 5
-
-TURNS = (350, 500, 650, 750, 850, 920, 960)
+_LAST = ITEMS + 3 * _ALWAYS_INVALID
+"""So many requests every night has: four for an answer that stays invalid."""
+TURNS = (500, 700, 820, 900, 950, 980, 1_000)
 """Requests after which a family parts."""
-FAMILY = 2 ** len(TURNS)
+FAMILY = 1 << len(TURNS)
 """Nights in it: those of so many seeds in a row."""
 
 KILL_ALL = "kill everything"
@@ -47,6 +48,8 @@ _DEEDS = (
     DISK_FULL,
     CLOCK_JUMP,
 )
+_FAILURES = (provider.OUTAGE, provider.SLOWER, provider.FATAL)
+_PASSING = (*provider.OUTAGE, *provider.SLOWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +114,21 @@ class Plan:
         """Number of those it shares its beginning with."""
         return self.seed // FAMILY
 
-    def turned(self, way: str, after_requests: int, done: Container[int]) -> "Plan":
+    def turned(self, way: str, after_requests: int, done: AbstractSet[int]) -> "Plan":
         """The same past with the future of that way; `done`: items that came up."""
         draw = random.Random(f"{self.family} {way} plan")
         deeds = [d for d in self.deeds if d.after_requests <= after_requests]
-        deeds += _future(draw, after_requests, len(self.deeds) - len(deeds))
+        deeds += _future(draw, way, after_requests, len(self.deeds) - len(deeds))
         singles = {
             at: what for at, what in self.singles.items() if at <= after_requests
         }
         for _ in range(len(self.singles) - len(singles)):
-            at = draw.randrange(after_requests + 1, ITEMS)
+            at = draw.randrange(after_requests + 1, _LAST)
             singles[at] = draw.choice(provider.OUTAGE)
         refused = {item: why for item, why in self.refused.items() if item in done}
-        ahead = [item for item in range(ITEMS) if item not in done]
-        for item in draw.sample(ahead, max(1, _REFUSED_ITEMS - len(refused))):
+        ahead = sorted({*range(ITEMS)} - done - self.always_invalid)
+        count = min(len(ahead), max(1, _REFUSED_ITEMS - len(refused)))
+        for item in draw.sample(ahead, count):
             refused[item] = draw.choice(provider.REFUSED_ITEM)
         return replace(
             self,
@@ -167,18 +171,21 @@ def _deeds(draw: random.Random) -> list[Deed]:
     return done + windows
 
 
-def _future(draw: random.Random, after_requests: int, count: int) -> list[Deed]:
-    """So many deeds, and at least one of each sort: few are left of a late turn."""
-    kinds = [
-        draw.choice((KILL_ALL, KILL_SUPERVISOR)),
-        draw.choice((*provider.OUTAGE, *provider.SLOWER)),
-        draw.choice(provider.FATAL),
-        draw.choice(_DEEDS),
+def _future(
+    draw: random.Random, way: str, after_requests: int, count: int
+) -> list[Deed]:
+    """So many deeds; two at least, since a late turn leaves few.
+
+    Of the failures the first is taken in turn: nights that follow each other see all.
+    """
+    number, failures = int(way, 2), draw.choice(_FAILURES)
+    kinds = [draw.choice(_DEEDS), failures[number % len(failures)]]
+    kinds += [
+        draw.choice((draw.choice(_DEEDS), draw.choice(_PASSING)))
+        for _ in range(len(kinds), count)
     ]
-    while len(kinds) < count:
-        kinds.append(draw.choice((draw.choice(_DEEDS), draw.choice(provider.OUTAGE))))
     return [
-        Deed(draw.randrange(after_requests + 1, ITEMS), what, _length_s(draw, what))
+        Deed(draw.randrange(after_requests + 1, _LAST), what, _length_s(draw, what))
         for what in kinds
     ]
 
