@@ -338,7 +338,8 @@ class Engine:
         """SIGCONT."""
         worker = self.workers.get(slot)
         if worker:
-            worker.process.paused_until_s = 0.0
+            process, now_s = worker.process, self.world.now_s
+            process.paused_until_s = min(process.paused_until_s, now_s)
 
     def close(self) -> None:
         """Pipes close."""

@@ -23,7 +23,7 @@ _REFUSED_ITEMS = 3
 _ALWAYS_INVALID = 5
 _LAST = ITEMS + 3 * _ALWAYS_INVALID
 """So many requests every night has: four for an answer that stays invalid."""
-TURNS = (500, 700, 820, 900, 950, 980, 1_000)
+TURNS = (550, 750, 860, 920, 960, 985, 1_000)
 """Requests after which a family parts."""
 FAMILY = 1 << len(TURNS)
 """Nights in it: those of so many seeds in a row."""
@@ -48,7 +48,7 @@ _DEEDS = (
     DISK_FULL,
     CLOCK_JUMP,
 )
-_FAILURES = (provider.OUTAGE, provider.SLOWER, provider.FATAL)
+_FAILURES = (*provider.OUTAGE, *provider.SLOWER, *provider.FATAL)
 _PASSING = (*provider.OUTAGE, *provider.SLOWER)
 
 
@@ -178,8 +178,7 @@ def _future(
 
     Of the failures the first is taken in turn: nights that follow each other see all.
     """
-    number, failures = int(way, 2), draw.choice(_FAILURES)
-    kinds = [draw.choice(_DEEDS), failures[number % len(failures)]]
+    kinds = [draw.choice(_DEEDS), _FAILURES[int(way, 2) % len(_FAILURES)]]
     kinds += [
         draw.choice((draw.choice(_DEEDS), draw.choice(_PASSING)))
         for _ in range(len(kinds), count)

@@ -33,6 +33,8 @@ class Process:
     """Files it holds locked."""
     looker: tuple[float, "Task", int] | None = None
     """Its thread that only looks now and then whether something happened here."""
+    has_news: bool = False
+    """Something happened while that thread was at something else."""
 
 
 class Task:
@@ -138,7 +140,11 @@ class World:
         """
         task = self._waiting()
         task.process.looker = (self.now_s + seconds, task, task.ticket)
-        self._wake_at(self.now_s + max(IDLE_LOOK_S, seconds), task, task.ticket)
+        if task.process.has_news:
+            task.process.has_news = False
+            self.happened(task.process)
+        else:
+            self._wake_at(self.now_s + max(IDLE_LOOK_S, seconds), task, task.ticket)
         self._hub.switch()
 
     def _waiting(self) -> Task:
@@ -156,7 +162,8 @@ class World:
 
     def happened(self, process: Process) -> None:
         """Something that its looking thread wants to see, at its next look."""
-        if process.looker is None:
+        if process.looker is None or process.looker[2] != process.looker[1].ticket:
+            process.has_news = True
             return
         at_s, task, ticket = process.looker
         process.looker = None
