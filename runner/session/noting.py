@@ -10,6 +10,7 @@ Floor: the run.
 
 import contextlib
 import dataclasses
+import errno
 import json
 import logging
 from collections.abc import Sequence
@@ -17,13 +18,16 @@ from pathlib import Path
 
 from runner.checkpoint.locks import export_turn
 from runner.config import Output
-from runner.durable import write_json
+from runner.durable import write_bytes, write_json
 from runner.errors import OutputError, StateDamaged
 from runner.finalizer import check_targets, full_paths, ours_now
 from runner.records import JsonObject
-from runner.run_folder import EXPORTS
+from runner.run_folder import EXPORTS, EXPORTS_ROOM
 
 _FILES = 3
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_ROOM_BYTES = 64 * 1024
+"""Two notes at once, the old one and the new one, of a hundred files each."""
 _log = logging.getLogger("runner.exporting")
 
 
@@ -36,6 +40,15 @@ def files_of_ours(run_folder: Path) -> dict[str, JsonObject]:
     except ValueError as error:
         raise StateDamaged(f"{run_folder / EXPORTS} cannot be read: {error}") from error
     return stored
+
+
+def set_room_aside(run_folder: Path) -> None:
+    """Make sure that files can be noted when the disk is full by then; OSError.
+
+    They may go to another disk, and are somebody else's to whom knows no note.
+    """
+    if not (run_folder / EXPORTS_ROOM).exists():
+        write_bytes(run_folder / EXPORTS_ROOM, bytes(_ROOM_BYTES))
 
 
 def as_allowed_now(run_folder: Path, own: Output) -> Output:
@@ -169,4 +182,11 @@ class Notes:
         )
 
     def _note(self, entries: dict[str, JsonObject]) -> None:
-        write_json(self._folder / EXPORTS, {**self._written, **entries})
+        noted = {**self._written, **entries}
+        try:
+            write_json(self._folder / EXPORTS, noted)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            (self._folder / EXPORTS_ROOM).unlink(missing_ok=True)
+            write_json(self._folder / EXPORTS, noted)

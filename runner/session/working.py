@@ -28,7 +28,7 @@ from runner.run_status import RunState, RunStatus, Stop, StopKind
 from runner.session.changes import changed_config, check_unchanged, identity_of
 from runner.session.exporting import export_run
 from runner.session.naming import refuse_shared_output
-from runner.session.noting import as_allowed_now, check_ours
+from runner.session.noting import as_allowed_now, check_ours, set_room_aside
 from runner.session.simulating import server_for
 from runner.session.survey import Survey
 from runner.supervisor.concurrency import check_descriptors, concurrency_for
@@ -92,6 +92,7 @@ def work(
             if nothing_left:
                 finish = _nothing_left(run, on_status)
             else:
+                set_room_aside(run_folder)
                 finish = _supervise(run, opened, signals, on_status)
         if finish.status.state is not RunState.FINISHED:
             return finish

@@ -296,6 +296,20 @@ MUTANTS = (
         "session/test_killed_while_files_are_replaced.py",
     ),
     _one(
+        "no room is set aside for the note of an export",
+        "session/working.py",
+        "                set_room_aside(run_folder)\n",
+        "",
+        "session/test_killed_while_files_are_replaced.py",
+    ),
+    _one(
+        "the room for a note is kept where the disk is full",
+        "session/noting.py",
+        "            (self._folder / EXPORTS_ROOM).unlink(missing_ok=True)\n",
+        "",
+        "session/test_killed_while_files_are_replaced.py",
+    ),
+    _one(
         "an older export replaces the files of a newer one",
         "session/noting.py",
         '            if each.get("records", 0) > self._made_of.records  # older versions: none\n',

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from session_stage import Killed, Script, Stage
 
+from runner.durable import write_json
 from runner.errors import OutputError
-from runner.run_folder import EXPORTS
+from runner.run_folder import EXPORTS, EXPORTS_ROOM
 
 SUFFIXES = ("_processed.jsonl", "_failed.jsonl", "_summary.json")
 RENAMES = 5
@@ -91,6 +92,42 @@ def test_an_export_makes_five_renames(stage: Stage) -> None:
     """Each of them is tried above."""
     answered_further(stage)
     assert not export_killed_at(stage, RENAMES)
+
+
+def test_a_full_disk_leaves_room_for_the_note(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The files went to another disk: neither a resume nor an export refuses them."""
+    answered_further(stage)
+    for path in targets(stage):
+        path.unlink()
+    room = stage.run.folder / EXPORTS_ROOM
+    assert room.stat().st_blocks * 512 >= 64 * 1024
+
+    def write(path: Path, value: Any) -> None:
+        if room.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_json(path, value)
+
+    with monkeypatch.context() as full:
+        full.setattr("runner.session.noting.write_json", write)
+        stage.run.export()
+    assert "cannot be written" not in caplog.text
+
+    stage.run.export()
+    stage.session()
+    assert len(targets(stage)[0].read_text().splitlines()) == 3
+
+
+def test_a_session_sets_the_room_aside_again(stage: Stage) -> None:
+    """What one full disk took is there for the next one."""
+    stage.start("a", "b")
+    with pytest.raises(Killed):
+        stage.session(Script(killed_after=1))
+    (stage.run.folder / EXPORTS_ROOM).unlink()
+
+    stage.session()
+    assert (stage.run.folder / EXPORTS_ROOM).stat().st_size == 64 * 1024
 
 
 def test_a_note_that_cannot_be_written_is_said_once_with_what_follows(
