@@ -54,8 +54,13 @@ class Assignments:
         return len(self._queue) - self._idle
 
     def others_wait(self) -> bool:
-        """Whether an item that failed had better step aside."""
-        return bool(self._queue) and len(self._aside) < _ASIDE_MOST
+        """Whether an item that failed had better step aside.
+
+        Also where the others are aside themselves: the first of them to be ripe shall
+        find a caller that does not wait for this one.
+        """
+        are_some = bool(self._queue or self._aside)
+        return are_some and len(self._aside) < _ASIDE_MOST
 
     def allow(self, callers: int) -> None:
         """So many may be at work from now on."""

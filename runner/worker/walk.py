@@ -126,6 +126,7 @@ class Walk:
 
     def _step(self) -> Step:
         want = self._want
+        self._forget_forgiven()
         if self._failed_s:
             want = dataclasses.replace(want, failed_before_s=self._failed_s[0])
         with self._tools.meter.waiting():
@@ -282,10 +283,16 @@ class Walk:
         return step
 
     def _failures_that_count(self) -> int:
-        """How many; those of an outage that was seen since are forgotten."""
+        self._forget_forgiven()
+        return self._past.failures + len(self._failed_s)
+
+    def _forget_forgiven(self) -> None:
+        """Failures of an outage that was seen since count against nothing.
+
+        They spoil no witness either: in the next outage this item is heard.
+        """
         excused = self._tools.limiter.forgiven(self._failed_s)
         self._failed_s = [at_s for at_s in self._failed_s if at_s not in excused]
-        return self._past.failures + len(self._failed_s)
 
     def _settle(self, begun: Attempt, done: Attempt, body: bytes) -> None:
         self._tools.shard.settle(begun, done, body)

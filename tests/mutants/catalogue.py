@@ -296,6 +296,20 @@ MUTANTS = (
         "session/test_killed_while_files_are_replaced.py",
     ),
     _one(
+        "a forgiven failure spoils a witness of the next outage",
+        "worker/walk.py",
+        "        self._forget_forgiven()\n        if self._failed_s:",
+        "        if self._failed_s:",
+        "worker/test_walk_of_an_item.py",
+    ),
+    _one(
+        "items that failed hold each other up",
+        "worker/assignments.py",
+        "bool(self._queue or self._aside)",
+        "bool(self._queue)",
+        "worker/test_assignments.py",
+    ),
+    _one(
         "no room is set aside for the note of an export",
         "session/working.py",
         "                set_room_aside(run_folder)\n",

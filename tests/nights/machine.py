@@ -39,6 +39,7 @@ from runner.protocols import Died, Event, Said, WorkerSettings
 from runner.records import JsonObject
 from runner.supervisor.signals import Signals
 from runner.task import Task as Asking
+from runner.worker.assignments import Assignments
 from runner.worker.outbox import Outbox
 
 _THREADED = (
@@ -141,6 +142,7 @@ class Machine:
             "os": types.SimpleNamespace(getpid=lambda: number)
         }
         replaced[Outbox] = {name: self._heard_of(name) for name in _NEWS}
+        replaced[Assignments] = {"put_aside": self._ripening()}
         for module, names in replaced.items():
             for name, value in names.items():
                 assert hasattr(module, name), f"{module} has no {name}"
@@ -173,6 +175,17 @@ class Machine:
             self.world.happened(self.here)
 
         return put_in
+
+    def _ripening(self) -> Callable[..., None]:
+        """A worker's main thread looks all the time: here when an item is ripe."""
+        put = Assignments.put_aside
+
+        def put_aside(queue: Assignments, row: int, walk: Any, again_s: float) -> None:
+            process = self.here
+            put(queue, row, walk, again_s)
+            self.world.at(again_s, lambda: self.world.happened(process))
+
+        return put_aside
 
     def _store(self, folder: Path) -> Store:
         return self.disk.store(folder)

@@ -128,8 +128,8 @@ class Plan:
         refused = {item: why for item, why in self.refused.items() if item in done}
         ahead = sorted({*range(ITEMS)} - done - self.always_invalid)
         count = min(len(ahead), max(1, _REFUSED_ITEMS - len(refused)))
-        for item in draw.sample(ahead, count):
-            refused[item] = draw.choice(provider.REFUSED_ITEM)
+        for at, item in enumerate(draw.sample(ahead, count), int(way, 2)):
+            refused[item] = provider.REFUSED_ITEM[at % len(provider.REFUSED_ITEM)]
         return replace(
             self,
             deeds=tuple(sorted(deeds, key=lambda deed: deed.after_requests)),

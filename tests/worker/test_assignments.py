@@ -88,6 +88,16 @@ def test_what_was_begun_is_never_given_back(
     assert rows(assignments, 1) == [9]
 
 
+def test_one_that_failed_makes_way_for_another_that_did(
+    assignments: Assignments, clock: FakeClock
+) -> None:
+    """Else the only caller waits for the one, and the other is ripe meanwhile."""
+    assert rows(assignments, 3) == [0, 1, 2]
+    assert not assignments.others_wait()
+    assignments.put_aside(0, WALK, clock.now_s + 1)
+    assert assignments.others_wait()
+
+
 def test_a_thousand_aside_are_enough(
     assignments: Assignments, clock: FakeClock
 ) -> None:

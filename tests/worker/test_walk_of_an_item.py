@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import threading
 from collections import deque
 from decimal import Decimal
 from typing import Any
@@ -170,6 +171,29 @@ def test_failures_of_an_outage_are_forgiven(world: World) -> None:
     world.replies = deque([*[reply(kind=FailureKind.SERVER)] * 50, reply()])
 
     assert done(world.walk()).state is OutcomeState.VALID
+
+
+def test_who_failed_in_an_outage_is_heard_in_the_next_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first ended after the item had failed: that is not held against it."""
+    told: list[float | None] = []
+    plain = world.reserve
+
+    def reserve(want: Any, stop: threading.Event) -> Any:
+        told.append(want.failed_before_s)
+        return plain(want, stop)
+
+    def is_alone(_number: int) -> bool:
+        world.forgives = len(told) > 1
+        return False
+
+    monkeypatch.setattr(world, "reserve", reserve)
+    monkeypatch.setattr(world, "is_alone", is_alone)
+    world.replies = deque([*[reply(kind=FailureKind.SERVER)] * 2, reply()])
+
+    assert done(world.walk()).state is OutcomeState.VALID
+    assert [at_s is None for at_s in told] == [True, False, True]
 
 
 def test_a_refused_request_fails_its_item_at_once(world: World) -> None:
