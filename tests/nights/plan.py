@@ -23,7 +23,7 @@ _REFUSED_ITEMS = 3
 _ALWAYS_INVALID = 5
 _LAST = ITEMS + 3 * _ALWAYS_INVALID
 """So many requests every night has: four for an answer that stays invalid."""
-TURNS = (550, 750, 860, 920, 960, 985, 1_000)
+TURNS = (700, 850, 920, 960, 985, 1_000, 1_008)
 """Requests after which a family parts."""
 FAMILY = 1 << len(TURNS)
 """Nights in it: those of so many seeds in a row."""
@@ -48,8 +48,8 @@ _DEEDS = (
     DISK_FULL,
     CLOCK_JUMP,
 )
-_FAILURES = (*provider.OUTAGE, *provider.SLOWER, *provider.FATAL)
 _PASSING = (*provider.OUTAGE, *provider.SLOWER)
+_EACH = (*_PASSING, *provider.FATAL, *_DEEDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +174,11 @@ def _deeds(draw: random.Random) -> list[Deed]:
 def _future(
     draw: random.Random, way: str, after_requests: int, count: int
 ) -> list[Deed]:
-    """So many deeds; two at least, since a late turn leaves few.
+    """So many deeds; one at least, since a late turn leaves none.
 
-    Of the failures the first is taken in turn: nights that follow each other see all.
+    The first is taken in turn: nights that follow each other see all kinds.
     """
-    kinds = [draw.choice(_DEEDS), _FAILURES[int(way, 2) % len(_FAILURES)]]
+    kinds = [_EACH[int(way, 2) % len(_EACH)]]
     kinds += [
         draw.choice((draw.choice(_DEEDS), draw.choice(_PASSING)))
         for _ in range(len(kinds), count)
