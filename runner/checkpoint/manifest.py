@@ -36,7 +36,7 @@ from runner.errors import (
     StateTooNew,
 )
 from runner.records import JsonObject, Totals
-from runner.run_folder import EXPORTS, INDEX, MANIFEST, REJECTED
+from runner.run_folder import EXPORTS, EXPORTS_ROOM, INDEX, MANIFEST, REJECTED
 
 VERSION = 1
 _NAMED = re.compile(
@@ -247,7 +247,7 @@ class Manifest:
         for path in run_folder.iterdir():
             if _NAMED.fullmatch(path.name) and path.name not in named:
                 path.unlink(missing_ok=True)
-        for name in (MANIFEST, EXPORTS):
+        for name in (MANIFEST, EXPORTS, EXPORTS_ROOM):
             remove_leftovers(run_folder / name)
 
     def with_marks(self, totals: dict[int, Totals]) -> "Manifest":
