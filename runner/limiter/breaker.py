@@ -92,7 +92,7 @@ class Breaker:
     """Answers since, to what was sent before the first one failed: each outweighs
     one of those failures, and none of the newer ones."""
     sends: int = 0
-    """Requests granted since the first of them."""
+    """Requests granted since the first of them, without those known to be in vain."""
     first_item: int = 0
     """Number of the item the streak began with."""
     is_mixed: int = 0
@@ -141,6 +141,8 @@ class Breaker:
             now_ns: the moment.
         """
         if self._says_nothing_new(what):
+            # No witness against the server, nor one that might still be answered.
+            self.sends -= int(self.streak > 0 and what.sent_ns >= self.streak_ns)
             return
         self._count(what, now_ns)
         if self.is_open:

@@ -33,7 +33,7 @@ class Slot:
     waiting: int = 0
     """Callers that wait for a permit."""
     aside: set[int] = field(default_factory=set)
-    """Those assigned that wait for their backoff to be over: they occupy no caller,
+    """Those assigned that failed and wait for their next try: they occupy no caller,
     and no code runs that could kill."""
     is_asked_back: bool = False
     """It was told to give items back, and has said nothing since."""

@@ -1,7 +1,8 @@
 """Which item does a caller of this worker take next?
 
-In the order they came; one that failed stands aside until its backoff is over, and
-holds up nobody meanwhile.
+In the order they came. One that failed stands aside until its backoff is over, holds
+up nobody meanwhile, and then takes turns with those nobody has begun: where all that
+failed before fail again, a new one tells whether it is the server or they.
 
 Floor: the work.
 """
@@ -37,21 +38,24 @@ class Assignments:
         self._stop = stop
         self._clock = clock
         self._changed = threading.Condition()
-        self._queue: collections.deque[tuple[int, History | Walk]] = collections.deque()
+        self._fresh: collections.deque[tuple[int, History | Walk]] = collections.deque()
+        self._ripe: collections.deque[tuple[int, History | Walk]] = collections.deque()
+        self._is_fresh_next = True
         self._aside: list[_Aside] = []
         self._places = itertools.count()
         self._allowed = self._busy = self._idle = 0
 
     @property
     def aside(self) -> list[int]:
-        """Rows of the items that wait for their backoff to be over."""
+        """Rows of the items that failed and wait for their backoff or a caller."""
         with self._changed:
-            return [waiting.row for waiting in self._aside]
+            ripe = [row for row, _ in self._ripe]
+            return ripe + [waiting.row for waiting in self._aside]
 
     @property
     def callers_missing(self) -> int:
         """Items that nobody is there to take."""
-        return len(self._queue) - self._idle
+        return len(self._fresh) + len(self._ripe) - self._idle
 
     def others_wait(self) -> bool:
         """Whether an item that failed had better step aside.
@@ -59,8 +63,8 @@ class Assignments:
         Also where the others are aside themselves: the first of them to be ripe shall
         find a caller that does not wait for this one.
         """
-        are_some = bool(self._queue or self._aside)
-        return are_some and len(self._aside) < _ASIDE_MOST
+        are_some = bool(self._fresh or self._ripe or self._aside)
+        return are_some and len(self._ripe) + len(self._aside) < _ASIDE_MOST
 
     def allow(self, callers: int) -> None:
         """So many may be at work from now on."""
@@ -71,7 +75,8 @@ class Assignments:
     def put(self, row: int, history: History) -> None:
         """An item to begin."""
         with self._changed:
-            self._append(row, history)
+            self._fresh.append((row, history))
+            self._call()
 
     def put_aside(self, row: int, walk: Walk, again_s: float) -> None:
         """An item to go on with, not before that monotonic second."""
@@ -80,24 +85,15 @@ class Assignments:
             heapq.heappush(self._aside, aside)
 
     def ripen(self) -> None:
-        """Put those whose backoff is over behind the others."""
+        """Have callers take those whose backoff is over."""
         if self._aside:
             with self._changed:
                 self._ripen()
 
     def take_back(self, most: int) -> list[int]:
         """Up to so many items that nobody has begun, the last ones first."""
-        rows: list[int] = []
-        begun: list[tuple[int, History | Walk]] = []
         with self._changed:
-            while len(rows) < most and self._queue:
-                last = self._queue.pop()
-                if isinstance(last[1], Walk):
-                    begun.append(last)
-                else:
-                    rows.append(last[0])
-            self._queue.extend(reversed(begun))
-        return rows
+            return [self._fresh.pop()[0] for _ in range(min(most, len(self._fresh)))]
 
     def wake(self) -> None:
         """Have all callers look whether they are to stop."""
@@ -111,7 +107,7 @@ class Assignments:
                 self._wait_for_one()
                 if self._stop.is_set():
                     return
-                taken = self._queue.popleft()
+                taken = self._take()
                 self._busy += 1
             try:
                 yield taken
@@ -127,15 +123,23 @@ class Assignments:
 
     def _may_take(self) -> bool:
         self._ripen()
-        return bool(self._queue) and self._busy < self._allowed
+        return bool(self._fresh or self._ripe) and self._busy < self._allowed
+
+    def _take(self) -> tuple[int, History | Walk]:
+        if self._is_fresh_next:
+            queue = self._fresh or self._ripe
+        else:
+            queue = self._ripe or self._fresh
+        self._is_fresh_next = queue is self._ripe
+        return queue.popleft()
 
     def _ripen(self) -> None:
         now_s = self._clock.monotonic_s()
         while self._aside and self._aside[0].again_s <= now_s:
             ripe = heapq.heappop(self._aside)
-            self._append(ripe.row, ripe.walk)
+            self._ripe.append((ripe.row, ripe.walk))
+            self._call()
 
-    def _append(self, row: int, begun: History | Walk) -> None:
-        self._queue.append((row, begun))
+    def _call(self) -> None:
         if self._idle:
             self._changed.notify()

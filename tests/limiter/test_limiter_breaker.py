@@ -162,6 +162,26 @@ def test_items_that_failed_while_others_were_answered_are_no_outage(
     assert limiter.pace().waiting_for is None
 
 
+def test_items_that_failed_before_hide_no_outage_from_those_that_did_not(
+    tmp_path: Path,
+) -> None:
+    """They are asked as well, and no more likely to be answered than the others."""
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock)
+    for number in (7, 8, 9):
+        fail_all(limiter, [number])
+        limiter.answered(granted(limiter), {}, None, None)
+    failed_s = clock.now_s
+    clock.now_s += 1
+    for number in (1, 2, 3):
+        assert not limiter.pace().is_out
+        fail_all(limiter, [number])
+        for known in (7, 8, 9):
+            again = replace(want(known), failed_before_s=failed_s)
+            limiter.failed(granted(limiter, again), SERVER, {}, NOTHING)
+    assert limiter.pace().is_out
+
+
 def test_silence_towards_the_only_item_left_is_an_outage(tmp_path: Path) -> None:
     """Nobody was answered since it was sent, so nobody can tell."""
     clock = FakeClock()

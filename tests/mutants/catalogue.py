@@ -303,10 +303,24 @@ MUTANTS = (
         "worker/test_walk_of_an_item.py",
     ),
     _one(
+        "those that failed go before those nobody has begun",
+        "worker/assignments.py",
+        "        self._is_fresh_next = queue is self._ripe\n",
+        "        self._is_fresh_next = False\n",
+        "worker/test_assignments.py",
+    ),
+    _one(
+        "items that failed before hide an outage",
+        "limiter/breaker.py",
+        "            self.sends -= int(self.streak > 0 and what.sent_ns >= self.streak_ns)\n",
+        "            pass\n",
+        "limiter/test_limiter_breaker.py",
+    ),
+    _one(
         "items that failed hold each other up",
         "worker/assignments.py",
-        "bool(self._queue or self._aside)",
-        "bool(self._queue)",
+        "bool(self._fresh or self._ripe or self._aside)",
+        "bool(self._fresh)",
         "worker/test_assignments.py",
     ),
     _one(

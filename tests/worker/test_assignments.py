@@ -37,24 +37,45 @@ def rows(assignments: Assignments, count: int) -> list[int]:
 def test_others_are_taken_while_one_is_in_its_backoff(
     assignments: Assignments, clock: FakeClock
 ) -> None:
-    """It comes behind those that were there when its time had come."""
+    """When its time has come, one more goes first."""
     assignments.put_aside(9, WALK, clock.now_s + 30)
-    assert rows(assignments, 2) == [0, 1]
+    assert rows(assignments, 1) == [0]
 
     clock.now_s += 30
-    assert rows(assignments, 2) == [2, 9]
+    assert rows(assignments, 2) == [9, 1]
     assert assignments.aside == []
+
+
+def test_those_that_failed_take_turns_with_those_nobody_has_begun(
+    assignments: Assignments, clock: FakeClock
+) -> None:
+    """Else many that failed long ago fail of an outage before anybody else tells."""
+    for row in (6, 7, 8, 9):
+        assignments.put_aside(row, WALK, clock.now_s)
+    assert rows(assignments, 7) == [0, 6, 1, 7, 2, 8, 9]
+
+
+def test_those_that_failed_make_room_for_new_ones_until_they_are_taken(
+    assignments: Assignments, clock: FakeClock
+) -> None:
+    """They occupy no caller, and the worker is told of new ones to take turns with."""
+    for row in (7, 8, 9):
+        assignments.put_aside(row, WALK, clock.now_s)
+    assignments.ripen()
+    assert rows(assignments, 2) == [0, 7]
+    assert sorted(assignments.aside) == [8, 9]
+    assert assignments.callers_missing == 4
 
 
 def test_those_aside_come_back_in_the_order_of_their_times(
     assignments: Assignments, clock: FakeClock
 ) -> None:
-    """Whichever failed first."""
+    """Whichever failed first, and each after one that nobody has begun."""
     for row, wait_s in ((7, 60), (8, 20), (9, 40)):
         assignments.put_aside(row, WALK, clock.now_s + wait_s)
     clock.now_s += 60
 
-    assert rows(assignments, 6) == [0, 1, 2, 8, 9, 7]
+    assert rows(assignments, 6) == [0, 8, 1, 9, 2, 7]
 
 
 def test_a_caller_without_work_gets_the_one_whose_backoff_is_over(
@@ -103,7 +124,8 @@ def test_a_thousand_aside_are_enough(
 ) -> None:
     """Each keeps its request in memory."""
     for row in range(999):
-        assignments.put_aside(row, WALK, clock.now_s + 60)
+        assignments.put_aside(row, WALK, clock.now_s + row % 2)
+    assignments.ripen()
     assert assignments.others_wait()
     assignments.put_aside(999, WALK, clock.now_s + 60)
     assert not assignments.others_wait()
