@@ -80,8 +80,8 @@ def decide_on_failure(
         failure: Why it failed.
         failures: Failures that count against the item, this one included.
         pacing: Holds the bound.
-        is_alone: Nobody else was asked since; a short outage must not look like a
-            sick item, so the waits are long.
+        is_alone: Nobody else may tell whether it is the server; a short outage must
+            not look like a sick item, so the waits are long.
     """
     scope = SCOPES[failure.kind]
     if scope is Scope.RUN:

@@ -78,6 +78,8 @@ class Failed:
     """It provably never left."""
     told: bool
     """The server replied, if only with an error."""
+    has_failed: bool = False
+    """An earlier session failed the item, while others were answered."""
 
 
 @dataclass(slots=True)
@@ -156,7 +158,8 @@ class Breaker:
         is_known = what.failed_before_ns > 0 and (
             not self.streak or what.failed_before_ns < self.streak_ns
         )
-        return is_known and not what.unsent and not self.is_open
+        is_told_again = what.has_failed and what.told
+        return (is_known or is_told_again) and not (what.unsent or self.is_open)
 
     def _count(self, what: Failed, now_ns: int) -> None:
         """One more in a row, or the first of a new one."""

@@ -239,8 +239,7 @@ class Limiter:
         if counted:
             return counted[0]
         # The cell is stuck and the failure still to be told: ask what is known.
-        number = permit.want.number
-        return settling.counts(failure.kind, number, self._cells.peek_run())
+        return settling.counts(failure.kind, permit.want, self._cells.peek_run())
 
     def is_alone(self, number: int) -> bool:
         """Whether this item is the only one that has failed since the last answer."""

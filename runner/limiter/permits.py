@@ -51,6 +51,8 @@ class Want:
     """The most it can cost; None: unknown, impossible under a dollar cap."""
     failed_before_s: float | None = None
     """Monotonic second of the item's first failure that counts; None: none yet."""
+    has_failed: bool = False
+    """It is asked again after an earlier session failed it."""
 
 
 class RefusalKind(StrEnum):

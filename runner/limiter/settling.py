@@ -22,7 +22,7 @@ from runner.limiter.headers import (
 )
 from runner.limiter.keystate import KeyState
 from runner.limiter.learning import Learned, learn
-from runner.limiter.permits import Permit
+from runner.limiter.permits import Permit, Want
 from runner.limiter.runstate import RunState
 from runner.limiter.throttle import Slower
 from runner.limiter.window import SECOND_NS
@@ -135,21 +135,23 @@ def failed(
         _tell_breaker_good(run, permit, now_ns)
     else:
         _tell_breaker(run, ended, failure.kind, in_flight, now_ns)
-    return counts(failure.kind, permit.want.number, run)
+    return counts(failure.kind, permit.want, run)
 
 
-def counts(kind: FailureKind, number: int, run: RunState) -> bool:
-    """Whether a failure is held against item `number`, as the run stands now.
+def counts(kind: FailureKind, want: Want, run: RunState) -> bool:
+    """Whether a failure is held against its item, as the run stands now.
 
     Only while others succeed. Before the session's first answer nobody has, so all
-    that counts then is what one item alone is told.
+    that counts then is what one item alone is told, or one that was failed before:
+    asking these again must end too.
     """
     if kind in _NEVER_COUNTS:
         return False
     if kind is FailureKind.REJECTED:
         return True
-    is_told_alone = kind not in _SILENT and run.breaker.is_alone(number)
-    return not run.breaker.is_open and (bool(run.is_proven) or is_told_alone)
+    is_its_own = want.has_failed or run.breaker.is_alone(want.number)
+    is_told_it = is_its_own and kind not in _SILENT
+    return not run.breaker.is_open and (bool(run.is_proven) or is_told_it)
 
 
 def is_calm(key: KeyState, run: RunState, now_ns: int) -> bool:
@@ -345,6 +347,7 @@ def _tell_breaker(
         failed_before_ns=int((want.failed_before_s or 0) * SECOND_NS),
         unsent=kind is FailureKind.NOT_SENT,
         told=kind not in _SILENT,
+        has_failed=want.has_failed,
     )
     breaker.failed(
         what,

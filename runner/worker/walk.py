@@ -84,6 +84,8 @@ class Walk:
         self._untold: InvalidAnswer | None = None
         self._verdicts: list[Verdict] = []
         self._is_begun = False
+        replaced = history.replaces
+        self._has_failed = bool(replaced and replaced.state is OutcomeState.FAILED)
 
     def to_end(self) -> Ending:
         """Walk until the item has an outcome, steps aside, or the run stops."""
@@ -122,6 +124,7 @@ class Walk:
             number=self._item.ref.number,
             worst_usd=self._worst_usd,
             token_ratio=self._tools.limiter.token_ratio(),
+            has_failed=self._has_failed,
         )
 
     def _step(self) -> Step:
@@ -275,7 +278,7 @@ class Walk:
             failure,
             self._failures_that_count(),
             self._tools.pacing,
-            is_alone=self._tools.limiter.is_alone(attempt.number),
+            is_alone=(self._has_failed or self._tools.limiter.is_alone(attempt.number)),
         )
         if step.again and step.wait_s and self._tools.others_wait():
             # Whether it is the server or this item, another one will tell.

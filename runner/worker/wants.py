@@ -40,7 +40,12 @@ def digest_of(request: Request) -> str:
 
 
 def want_for(
-    request: Request, *, number: int, worst_usd: Decimal | None, token_ratio: float
+    request: Request,
+    *,
+    number: int,
+    worst_usd: Decimal | None,
+    token_ratio: float,
+    has_failed: bool = False,
 ) -> Want:
     """What one send of this request asks: charged as the provider does at admission.
 
@@ -49,6 +54,7 @@ def want_for(
         number: The item's number.
         worst_usd: The highest price it can have.
         token_ratio: Real input tokens for each estimated one, as learned so far.
+        has_failed: An earlier session failed the item.
     """
     estimate = request.body_bytes // BYTES_PER_TOKEN + 1
     return Want(
@@ -60,4 +66,5 @@ def want_for(
         ),
         input_tokens_estimate=estimate,
         worst_usd=worst_usd,
+        has_failed=has_failed,
     )

@@ -1,4 +1,4 @@
-"""The server or the item? With one thread, and when one item is left."""
+"""The server or the item? With one thread, when one item is left, and asked again."""
 
 import time
 from collections.abc import Callable
@@ -54,3 +54,27 @@ def test_the_last_item_that_always_fails_does_not_hold_up_the_end(
     assert time.monotonic() - began_s < 60
     failed = bench.output("items_failed.jsonl")
     assert [(line["id"], line["llm"]["requests"]) for line in failed] == [("sick", 6)]
+
+
+def test_items_that_failed_and_fail_again_end_the_run_again(
+    make_bench: MakeBench,
+) -> None:
+    """Nobody else is asked beside them, and nothing has been answered yet."""
+    bench = make_bench("latency=0.05,match=SICK,match_fault=error_500")
+    items = bench.items(3, text="SICK")
+    with items.open("a") as stream:
+        stream.writelines(f'{{"id": "well{n}", "text": "well"}}\n' for n in range(90))
+    output, _ = bench.start(items).communicate(timeout=120)
+    before = _requests(bench)
+    assert len(before) == 3, output
+
+    done = bench.run("resume", "--retry-failed")
+
+    assert done.code == 3, done.output
+    assert _requests(bench) == {item: sent + 6 for item, sent in before.items()}
+
+
+def _requests(bench: Bench) -> dict[str, int]:
+    """Of each item that failed."""
+    lines = bench.output("items_failed.jsonl")
+    return {line["id"]: line["llm"]["requests"] for line in lines}

@@ -18,7 +18,7 @@ from limiter_fakes import (
 )
 
 from runner.limiter import Limiter, Permit, RefusalKind, RunCeilings, rebuild_slot
-from runner.records import FailureKind
+from runner.records import Failure, FailureKind
 
 NOTHING = Decimal(0)
 SERVER = failure(FailureKind.SERVER, "503 from the server")
@@ -179,6 +179,33 @@ def test_items_that_failed_before_hide_no_outage_from_those_that_did_not(
         for known in (7, 8, 9):
             again = replace(want(known), failed_before_s=failed_s)
             limiter.failed(granted(limiter, again), SERVER, {}, NOTHING)
+    assert limiter.pace().is_out
+
+
+@pytest.mark.parametrize("is_proven", [True, False])
+def test_items_that_an_earlier_session_failed_are_told_of_themselves(
+    tmp_path: Path, is_proven: bool
+) -> None:
+    """Three that are asked again get a 5xx again: that has to end, as it did before."""
+    clock = FakeClock()
+    limiter = proven(tmp_path, clock) if is_proven else limiter_in(tmp_path, clock)
+    again = [replace(want(number), has_failed=True) for number in (1, 2, 3)]
+    for _ in range(6):
+        for one in again:
+            assert limiter.failed(granted(limiter, one), SERVER, {}, NOTHING)
+    assert not limiter.pace().is_out
+
+
+@pytest.mark.parametrize("what", [TIMEOUT, UNSENT])
+def test_silence_towards_items_asked_again_is_an_outage(
+    tmp_path: Path, what: Failure
+) -> None:
+    """Each try may be billed, or never left: they wait like any others."""
+    clock = FakeClock()
+    limiter = limiter_in(tmp_path, clock)
+    for number in (1, 2, 3):
+        one = replace(want(number), has_failed=True)
+        assert not limiter.failed(granted(limiter, one), what, {}, NOTHING)
     assert limiter.pace().is_out
 
 

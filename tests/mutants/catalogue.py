@@ -317,6 +317,20 @@ MUTANTS = (
         "limiter/test_limiter_breaker.py",
     ),
     _one(
+        "sick items that are asked again are an outage",
+        "limiter/breaker.py",
+        "        is_told_again = what.has_failed and what.told\n",
+        "        is_told_again = False\n",
+        "limiter/test_limiter_breaker.py",
+    ),
+    _one(
+        "silence towards items that are asked again is their own",
+        "limiter/breaker.py",
+        "        is_told_again = what.has_failed and what.told\n",
+        "        is_told_again = what.has_failed\n",
+        "limiter/test_limiter_breaker.py",
+    ),
+    _one(
         "items that failed hold each other up",
         "worker/assignments.py",
         "bool(self._fresh or self._ripe or self._aside)",

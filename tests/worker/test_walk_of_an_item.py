@@ -196,6 +196,28 @@ def test_who_failed_in_an_outage_is_heard_in_the_next_one(
     assert [at_s is None for at_s in told] == [True, False, True]
 
 
+@pytest.mark.parametrize("state", list(OutcomeState))
+def test_who_was_failed_before_is_no_witness_when_asked_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, state: OutcomeState
+) -> None:
+    """Its answer was not valid: that is another matter."""
+    wants: list[Any] = []
+    plain = world.reserve
+
+    def reserve(want: Any, stop: threading.Event) -> Any:
+        wants.append(want)
+        return plain(want, stop)
+
+    monkeypatch.setattr(world, "reserve", reserve)
+    world.replies = deque([reply(), reply()])
+    before = dataclasses.replace(done(world.walk()), state=state)
+
+    world.walk(History(next_attempt=2, replaces=before))
+
+    is_failed = state is OutcomeState.FAILED
+    assert [want.has_failed for want in wants] == [False, is_failed]
+
+
 def test_a_refused_request_fails_its_item_at_once(world: World) -> None:
     """A 400 never turns into an answer."""
     world.replies = deque([reply(kind=FailureKind.REJECTED)])
