@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from runner.display.bill import cost_words, requests_words, tokens_words
 from runner.printable import printable
-from runner.run_status import Pace, RunState, RunStatus, SlowItem
+from runner.run_status import RunState, RunStatus, SlowItem
 from runner.wording import (
     bound,
     count,
@@ -26,6 +26,8 @@ _SLOW_S = 10.0
 """Younger calls are nobody's concern."""
 _NOW_S = 0.5
 """Rounded it would be 0 s."""
+_FEW_LEFT = 20
+"""So few may all be items that the server fails at."""
 _STALE_S = 10.0
 """The heartbeat is written every second; so much later something is wrong."""
 
@@ -147,11 +149,14 @@ def speed_words(status: RunStatus) -> str:
     return ", ".join(words)
 
 
-def waiting_words(pace: Pace) -> str | None:
+def waiting_words(status: RunStatus) -> str | None:
     """What holds the run back, and when it goes on."""
+    pace = status.pace
     if pace.waiting_for is None:
         return None
     words = printable(pace.waiting_for)
+    if pace.is_out and 0 < status.left <= _FEW_LEFT:
+        words += f" (only {count(status.left, 'item')} left to ask)"
     if pace.next_try_s is not None:
         is_now = pace.next_try_s < _NOW_S
         words += (
@@ -235,7 +240,7 @@ def _at_work(status: RunStatus) -> Iterator[Fact]:
     if speed := speed_words(status):
         yield Fact("speed", speed)
     yield Fact("in flight", in_flight_words(status))
-    waiting, slowest = waiting_words(status.pace), slowest_words(status)
+    waiting, slowest = waiting_words(status), slowest_words(status)
     if waiting and status.state is RunState.RUNNING:
         yield Fact("waiting", waiting, "careful")
     if slowest:

@@ -99,7 +99,7 @@ def status_line(status: RunStatus) -> str:
         words.append("stopped")  # why stands below it, once
     elif status.state is not RunState.RUNNING:
         words.append(state_fact(status).text)
-    waiting = waiting_words(status.pace)
+    waiting = waiting_words(status)
     if waiting and status.state is RunState.RUNNING:
         words.append(f"waiting: {waiting}")
     return ", ".join(word for word in words if word)

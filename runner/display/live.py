@@ -100,7 +100,7 @@ def _live_facts(status: RunStatus) -> list[Fact]:
         facts.append(Fact("state", "stopped", "careful"))
     elif status.state is not RunState.RUNNING:
         facts.append(state_fact(status))
-    waiting, slowest = waiting_words(status.pace), slowest_words(status)
+    waiting, slowest = waiting_words(status), slowest_words(status)
     if waiting and status.state is RunState.RUNNING:
         facts.append(Fact("waiting", waiting, "careful"))
     if slowest:

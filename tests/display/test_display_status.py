@@ -181,6 +181,16 @@ def test_an_unknown_eta_is_no_guess() -> None:
     assert "not known yet" == _facts(a_status(eta_s=None))["ETA"]
 
 
+@pytest.mark.parametrize("left", [1, 20, 21])
+def test_an_outage_says_when_few_items_are_left_that_could_tell(left: int) -> None:
+    """It may be they that the server fails at, and the wait need not go on."""
+    out = Pace(waiting_for="nothing answers: HTTP 500", is_out=True, next_try_s=42.0)
+    done = a_status().totals.done
+    waiting = _facts(a_status(items=done + left, pace=out))["waiting"]
+    few = {1: " (only 1 item left to ask)", 20: " (only 20 items left to ask)"}
+    assert f"nothing answers: HTTP 500{few.get(left, '')}, next try in 42 s" == waiting
+
+
 def test_a_draining_run_says_what_it_waits_for() -> None:
     status = a_status(
         state=RunState.DRAINING, stopped_because="stopped by Ctrl-C", in_flight=1
