@@ -38,10 +38,11 @@ _LEAST_PER_S = 1.0
 _OPENINGS = 8
 """How many are remembered: an item's call may last longer than an outage."""
 NOBODY = -1
-_LAYOUT = struct.Struct("<qqqqqqqqqqqqqqqqd")
+_LAYOUT = struct.Struct("<qqqqqqqqqqqqqqqqqd")
 BREAKER_BYTES = _LAYOUT.size + 16 * _OPENINGS
 _VALUES = attrgetter(
     "streak",
+    "again",
     "older",
     "older_answers",
     "sends",
@@ -81,6 +82,11 @@ class Failed:
     has_failed: bool = False
     """An earlier session failed the item, while others were answered."""
 
+    @property
+    def is_told_again(self) -> bool:
+        """A sick item that is still sick, or the server is."""
+        return self.has_failed and self.told
+
 
 @dataclass(slots=True)
 class Breaker:
@@ -88,6 +94,8 @@ class Breaker:
 
     streak: int = 0
     """Failures since the last answer to anything sent after the first of them."""
+    again: int = 0
+    """Of them, items that an earlier session failed, and that are told so again."""
     older: int = 0
     """Of them, those that were sent before the first one failed."""
     older_answers: int = 0
@@ -155,11 +163,9 @@ class Breaker:
 
     def _says_nothing_new(self, what: Failed) -> bool:
         """Whether it is an item that failed before the streak, and failed again."""
-        is_known = what.failed_before_ns > 0 and (
-            not self.streak or what.failed_before_ns < self.streak_ns
-        )
-        is_told_again = what.has_failed and what.told
-        return (is_known or is_told_again) and not (what.unsent or self.is_open)
+        is_older = not self.streak or what.failed_before_ns < self.streak_ns
+        is_known = what.failed_before_ns > 0 and (is_older or what.is_told_again)
+        return is_known and not (what.unsent or self.is_open)
 
     def _count(self, what: Failed, now_ns: int) -> None:
         """One more in a row, or the first of a new one."""
@@ -167,8 +173,9 @@ class Breaker:
             self.first_item, self.is_mixed = what.item, 0
             self.is_silent = int(self.answered_ns < what.sent_ns)
             self.streak_ns = now_ns
-            self.sends = self.older = self.older_answers = 0
+            self.sends = self.again = self.older = self.older_answers = 0
         self.streak += 1
+        self.again += int(what.is_told_again)
         self.older += int(what.sent_ns < self.streak_ns)
         self.is_unsent = int(what.unsent)
         self.is_silent &= int(not what.told)
@@ -184,7 +191,10 @@ class Breaker:
         # one is there to end the streak.
         counted = self.streak - min(self.older, self.older_answers)
         is_anywhere = bool(self.is_mixed or self.is_silent)
-        return counted >= enough and are_most and is_anywhere
+        # A few that failed before fail again. Many, after others were answered, do not.
+        are_many = counted >= MOST_IN_A_ROW and self.answered_ns > 0
+        are_enough = counted - self.again >= enough or are_many
+        return are_enough and are_most and is_anywhere
 
     def plan_probe(self, now_ns: int, draw: float) -> None:
         """Set the next probe's moment; `draw` is uniform in [0, 1).

@@ -14,7 +14,7 @@ MakeBench = Callable[[str], Bench]
 
 def finished(bench: Bench, code: int, *words: object) -> str:
     """Run a command to its end; what it said."""
-    done = bench.run(*words, "--workers", 2, "--threads", 4)
+    done = bench.run(*words, "--workers", 1, "--threads", 8)
     assert done.code == code, done.output
     return done.output
 

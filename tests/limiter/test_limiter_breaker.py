@@ -193,7 +193,20 @@ def test_items_that_an_earlier_session_failed_are_told_of_themselves(
     for _ in range(6):
         for one in again:
             assert limiter.failed(granted(limiter, one), SERVER, {}, NOTHING)
+            again[one.number - 1] = replace(one, failed_before_s=clock.now_s)
     assert not limiter.pace().is_out
+
+
+def test_many_that_are_asked_again_and_fail_after_others_were_answered_are_an_outage(
+    tmp_path: Path,
+) -> None:
+    """Some of them were well by now, and then not one of twenty is."""
+    limiter = proven(tmp_path, FakeClock())
+    for number in range(20):
+        assert not limiter.pace().is_out
+        one = replace(want(number), has_failed=True)
+        limiter.failed(granted(limiter, one), SERVER, {}, NOTHING)
+    assert limiter.pace().is_out
 
 
 @pytest.mark.parametrize("what", [TIMEOUT, UNSENT])

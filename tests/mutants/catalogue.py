@@ -319,15 +319,22 @@ MUTANTS = (
     _one(
         "sick items that are asked again are an outage",
         "limiter/breaker.py",
-        "        is_told_again = what.has_failed and what.told\n",
-        "        is_told_again = False\n",
+        "        return self.has_failed and self.told\n",
+        "        return False\n",
+        "limiter/test_limiter_breaker.py",
+    ),
+    _one(
+        "an outage fails what is asked again",
+        "limiter/breaker.py",
+        "        are_enough = counted - self.again >= enough or are_many\n",
+        "        are_enough = counted - self.again >= enough\n",
         "limiter/test_limiter_breaker.py",
     ),
     _one(
         "silence towards items that are asked again is their own",
         "limiter/breaker.py",
-        "        is_told_again = what.has_failed and what.told\n",
-        "        is_told_again = what.has_failed\n",
+        "        return self.has_failed and self.told\n",
+        "        return self.has_failed\n",
         "limiter/test_limiter_breaker.py",
     ),
     _one(
