@@ -16,6 +16,8 @@ from typing import Any
 
 JsonObject = dict[str, Any]
 JsonScalar = str | int | float | bool
+MOST_RETRY_AFTER_S = 900.0
+"""A server may ask for a day; after 15 minutes we look whether it meant it."""
 
 
 class Endpoint(StrEnum):
@@ -159,7 +161,7 @@ class Failure:
     code: str | None = None
     """The provider's `error.code` (or `error.type`)."""
     retry_after_s: float | None = None
-    """What the server asked for, capped at 15 minutes."""
+    """What the server asked for, at most `MOST_RETRY_AFTER_S`."""
     possibly_billed: bool = False
 
 

@@ -1,6 +1,6 @@
 """Which headers of a reply are worth keeping, and when may one come back?
 
-Floor: doors and rules. Knows nobody.
+Floor: doors and rules. Knows only the words.
 """
 
 import email.utils
@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC
 from math import isfinite
 
-MOST_RETRY_AFTER_S = 900.0
-"""A server may ask for a day; after 15 minutes we look whether it meant it."""
+from runner.records import MOST_RETRY_AFTER_S
 
 _KEPT_PREFIXES = ("x-ratelimit-", "retry-after")
 _KEPT = frozenset(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from operator import attrgetter
 
-from runner.limiter.headers import MAX_RETRY_AFTER_S
 from runner.limiter.window import SECOND_NS
+from runner.records import MOST_RETRY_AFTER_S
 
 _LAYOUT = struct.Struct("<qqqq")
 DAY_BYTES = _LAYOUT.size
@@ -51,13 +51,15 @@ class Day:
 
     def spent(self, kind: Daily, wait_s: float | None, now_ns: int) -> None:
         """Hold everybody back until the next try."""
-        wait_s = MAX_RETRY_AFTER_S if wait_s is None else min(wait_s, MAX_RETRY_AFTER_S)
+        wait_s = (
+            MOST_RETRY_AFTER_S if wait_s is None else min(wait_s, MOST_RETRY_AFTER_S)
+        )
         self.until_ns = now_ns + int(wait_s * SECOND_NS)
         self.used_up = kind
 
     def mend(self, now_ns: int) -> None:
         """Bound what a clock that ran ahead can have written."""
-        self.until_ns = min(self.until_ns, now_ns + int(MAX_RETRY_AFTER_S) * SECOND_NS)
+        self.until_ns = min(self.until_ns, now_ns + int(MOST_RETRY_AFTER_S) * SECOND_NS)
 
     def words(self) -> str:
         """What is used up, for a person."""

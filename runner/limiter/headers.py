@@ -4,7 +4,7 @@
 OpenAI's "Rate limits" guide. Resets are Go durations there and plain seconds
 elsewhere; what is neither (dates, -1, words) is unknown, never zero.
 
-Floor: doors and rules. Pure text in, numbers out. Knows nobody.
+Floor: doors and rules. Pure text in, numbers out. Knows only the words.
 """
 
 import math
@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from runner.records import MOST_RETRY_AFTER_S
+
 MINUTE_S = 60
 DAY_S = 86_400
-MAX_RETRY_AFTER_S = 900.0
-"""Nobody sleeps longer on one header; ask again then."""
 _MAX_COUNT = 10**15
 _MAX_RESET_S = 2.0 * DAY_S
 """More is not a duration: servers have been seen to send epoch stamps."""
@@ -94,14 +94,14 @@ def exhausted_reset_s(meters: Meters) -> float | None:
         for meter in (*meters.requests, *meters.tokens)
         if meter.remaining == 0 and meter.reset_s is not None
     ]
-    return min(max(resets), MAX_RETRY_AFTER_S) if resets else None
+    return min(max(resets), MOST_RETRY_AFTER_S) if resets else None
 
 
 def said_wait_s(message: str) -> float | None:
     """Seconds of `Please try again in 644ms`, at most 15 minutes; None: not said."""
     again = _AGAIN.search(message)
     seconds = duration_s(again[1]) if again else None
-    return None if seconds is None else min(seconds, MAX_RETRY_AFTER_S)
+    return None if seconds is None else min(seconds, MOST_RETRY_AFTER_S)
 
 
 def duration_s(text: str) -> float | None:

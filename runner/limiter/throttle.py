@@ -11,11 +11,11 @@ import struct
 from dataclasses import dataclass
 from operator import attrgetter
 
-from runner.limiter.headers import MAX_RETRY_AFTER_S
 from runner.limiter.window import SECOND_NS
+from runner.records import MOST_RETRY_AFTER_S
 
 MINUTE_NS = 60 * SECOND_NS
-_LONGEST_PAUSE_NS = int(MAX_RETRY_AFTER_S * 1.1) * SECOND_NS
+_LONGEST_PAUSE_NS = int(MOST_RETRY_AFTER_S * 1.1) * SECOND_NS
 _LONGEST_BACKOFF_S = 60
 _SHORTEST_PAUSE_S = 0.1
 """Servers have been seen to answer `retry-after: 0` again and again."""

@@ -21,8 +21,7 @@ from runner import exit_codes
 from runner.api import run
 from runner.cli.app import app
 from runner.errors import StateError, StoreError, UsageError
-from runner.limiter.headers import MAX_RETRY_AFTER_S
-from runner.records import FailureKind, OutcomeState, Totals
+from runner.records import MOST_RETRY_AFTER_S, FailureKind, OutcomeState, Totals
 from runner.run_status import RunState, RunStatus, StopKind
 
 ALL_TEXT = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
@@ -131,7 +130,7 @@ def test_the_longest_pause_is_explained() -> None:
     row = re.search(r"^\| `the server asked for a pause.*$", OPERATING, re.MULTILINE)
 
     assert row is not None
-    assert f"waited for {MAX_RETRY_AFTER_S / 60:.0f} minutes at a time" in row[0]
+    assert f"waited for {MOST_RETRY_AFTER_S / 60:.0f} minutes at a time" in row[0]
 
 
 def test_every_exit_code_is_explained() -> None:
