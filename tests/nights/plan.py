@@ -174,11 +174,13 @@ def _deeds(draw: random.Random) -> list[Deed]:
 def _future(
     draw: random.Random, way: str, after_requests: int, count: int
 ) -> list[Deed]:
-    """So many deeds; one at least, since a late turn leaves none.
+    """So many deeds; two at least, since a late turn leaves none.
 
-    The first is taken in turn: nights that follow each other see all kinds.
+    These are taken in turn: nights that follow each other see all kinds, and see them
+    again, since what comes last may find no request left to hit.
     """
-    kinds = [_EACH[int(way, 2) % len(_EACH)]]
+    turn = int(way, 2)
+    kinds = [_EACH[at % len(_EACH)] for at in (turn, turn + len(_EACH) // 2)]
     kinds += [
         draw.choice((draw.choice(_DEEDS), draw.choice(_PASSING)))
         for _ in range(len(kinds), count)
