@@ -81,7 +81,7 @@ class Failed:
     told: bool
     """The server replied, if only with an error."""
     has_failed: bool = False
-    """An earlier session failed the item, while others were answered."""
+    """An earlier session failed the item, whatever for."""
 
     @property
     def is_told_again(self) -> bool:

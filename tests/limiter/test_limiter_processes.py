@@ -188,7 +188,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_copy(tmp_path: Path) -> No
             writer.join()
         began_s = time.monotonic()
         while not cell.try_lock():
-            assert time.monotonic() - began_s < 10
+            assert time.monotonic() - began_s < 2
         payload = cell.load().payload
         cell.unlock()
         assert payload
