@@ -12,7 +12,14 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from runner.checkpoint.entries import Attempt, Outcome, Superseded
-from runner.records import AttemptState, Item, JsonObject, OutcomeState, Usage
+from runner.records import (
+    AttemptState,
+    FailureKind,
+    Item,
+    JsonObject,
+    OutcomeState,
+    Usage,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,8 @@ class History:
     """Slot and attempt of a reply on disk that nobody has judged."""
     replaces: Outcome | None = None
     """The outcome that a retry is to replace."""
+    server_failed_it: bool = False
+    """And that it is to replace because the server failed at it."""
 
     def to_json(self) -> JsonObject:
         """For the pipe to a worker."""
@@ -63,6 +72,7 @@ class History:
             ],
             "unjudged": self.unjudged,
             "replaces": self.replaces and self.replaces.to_json(),
+            "server_failed_it": self.server_failed_it,
         }
 
     @classmethod
@@ -87,6 +97,7 @@ class History:
             ),
             unjudged=(unjudged[0], unjudged[1]) if unjudged else None,
             replaces=stored["replaces"] and Outcome.from_json(stored["replaces"]),
+            server_failed_it=stored["server_failed_it"],
         )
 
 
@@ -98,7 +109,8 @@ def history_of(attempts: Sequence[Attempt], replaces: Outcome | None = None) -> 
         replaces: Its outcome, where it is asked anew; the answers and failures
             before that outcome no longer count against it, but their cost does.
     """
-    history = History(replaces=replaces)
+    server_failed_it = replaces is not None and _server_failed_it(replaces, attempts)
+    history = History(replaces=replaces, server_failed_it=server_failed_it)
     for attempt in attempts:
         is_before = replaces is not None and attempt.attempt <= replaces.last_attempt
         history = _with(history, attempt, counts=not is_before)
@@ -172,6 +184,18 @@ def with_answer(
     if spent_usd is not None and cost_usd is not None:
         total_usd = spent_usd + cost_usd
     return replace(history, usage=total, cost_usd=total_usd)
+
+
+def _server_failed_it(outcome: Outcome, attempts: Sequence[Attempt]) -> bool:
+    """Whether its last request failed, and that counted: others were answered.
+
+    A refused request, a bug in the task file, a worker that died tell nothing of it.
+    """
+    return outcome.state is OutcomeState.FAILED and any(
+        a.failure_counts and a.failure.kind is not FailureKind.REJECTED
+        for a in attempts
+        if a.attempt == outcome.last_attempt and a.failure
+    )
 
 
 def _unresolved(attempts: Sequence[Attempt]) -> tuple[Superseded, ...]:

@@ -81,7 +81,7 @@ class Failed:
     told: bool
     """The server replied, if only with an error."""
     has_failed: bool = False
-    """An earlier session failed the item, whatever for."""
+    """In an earlier session the server failed at the item."""
 
     @property
     def is_told_again(self) -> bool:
@@ -96,7 +96,7 @@ class Breaker:
     streak: int = 0
     """Failures since the last answer to anything sent after the first of them."""
     again: int = 0
-    """Of them, items that an earlier session failed, and that are told so again."""
+    """Of them, items the server failed at in an earlier session, and says so again."""
     older: int = 0
     """Of them, those that were sent before the first one failed."""
     older_answers: int = 0

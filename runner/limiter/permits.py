@@ -52,7 +52,7 @@ class Want:
     failed_before_s: float | None = None
     """Monotonic second of the item's first failure that counts; None: none yet."""
     has_failed: bool = False
-    """It is asked again after an earlier session failed it."""
+    """In an earlier session the server failed at it."""
 
 
 class RefusalKind(StrEnum):

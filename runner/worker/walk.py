@@ -84,8 +84,6 @@ class Walk:
         self._untold: InvalidAnswer | None = None
         self._verdicts: list[Verdict] = []
         self._is_begun = False
-        replaced = history.replaces
-        self._has_failed = bool(replaced and replaced.state is OutcomeState.FAILED)
 
     def to_end(self) -> Ending:
         """Walk until the item has an outcome, steps aside, or the run stops."""
@@ -124,7 +122,7 @@ class Walk:
             number=self._item.ref.number,
             worst_usd=self._worst_usd,
             token_ratio=self._tools.limiter.token_ratio(),
-            has_failed=self._has_failed,
+            has_failed=self._past.server_failed_it,
         )
 
     def _step(self) -> Step:
@@ -278,7 +276,8 @@ class Walk:
             failure,
             self._failures_that_count(),
             self._tools.pacing,
-            is_alone=(self._has_failed or self._tools.limiter.is_alone(attempt.number)),
+            is_alone=self._past.server_failed_it
+            or self._tools.limiter.is_alone(attempt.number),
         )
         if step.again and step.wait_s and self._tools.others_wait():
             # Whether it is the server or this item, another one will tell.

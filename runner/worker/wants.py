@@ -54,7 +54,7 @@ def want_for(
         number: The item's number.
         worst_usd: The highest price it can have.
         token_ratio: Real input tokens for each estimated one, as learned so far.
-        has_failed: An earlier session failed the item.
+        has_failed: In an earlier session the server failed at the item.
     """
     estimate = request.body_bytes // BYTES_PER_TOKEN + 1
     return Want(

@@ -338,6 +338,20 @@ MUTANTS = (
         "limiter/test_limiter_breaker.py",
     ),
     _one(
+        "items that are asked again wait no longer than others",
+        "worker/walk.py",
+        "            is_alone=self._past.server_failed_it\n",
+        "            is_alone=False\n",
+        "worker/test_walk_of_an_item.py",
+    ),
+    _one(
+        "a mended request is no witness when it is asked again",
+        "checkpoint/history.py",
+        "a.failure_counts and a.failure.kind is not FailureKind.REJECTED\n",
+        "a.failure_counts\n",
+        "worker/test_walk_of_an_item.py",
+    ),
+    _one(
         "items that failed hold each other up",
         "worker/assignments.py",
         "bool(self._fresh or self._ripe or self._aside)",

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import threading
 from collections import deque
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,10 +12,10 @@ import pytest
 from fake_clock import FakeClock
 from walk_fakes import BAD, GOOD, World, done, reply
 
-from runner.checkpoint.entries import Attempt, InvalidAnswer, Superseded
-from runner.checkpoint.history import History
+from runner.checkpoint.entries import Attempt, InvalidAnswer, Outcome, Superseded
+from runner.checkpoint.history import History, history_of
 from runner.limiter import Refusal, RefusalKind
-from runner.records import AttemptState, FailureKind, OutcomeState, Verdict
+from runner.records import AttemptState, FailureKind, OutcomeState, Reply, Verdict
 from runner.run_status import StopKind
 
 
@@ -196,26 +197,62 @@ def test_who_failed_in_an_outage_is_heard_in_the_next_one(
     assert [at_s is None for at_s in told] == [True, False, True]
 
 
-@pytest.mark.parametrize("state", list(OutcomeState))
-def test_who_was_failed_before_is_no_witness_when_asked_again(
-    world: World, monkeypatch: pytest.MonkeyPatch, state: OutcomeState
-) -> None:
-    """Its answer was not valid: that is another matter."""
+def asked_again(world: World, sent: Sequence[Attempt], before: Outcome) -> list[Any]:
+    """Replace that outcome, by way of the pipe to a worker; what the limiter saw."""
     wants: list[Any] = []
-    plain = world.reserve
+    world.on_reserve = wants.append
+    past = history_of(sent, replaces=before).to_json()
+    world.walk(History.from_json(json.loads(json.dumps(past))))
+    return wants
 
-    def reserve(want: Any, stop: threading.Event) -> Any:
-        wants.append(want)
-        return plain(want, stop)
 
-    monkeypatch.setattr(world, "reserve", reserve)
+def test_an_item_the_server_failed_at_is_no_witness_when_asked_again(
+    world: World,
+) -> None:
+    """And waits long: nobody else may be asked beside it, and a blip is short."""
+    world.replies = deque([reply(kind=FailureKind.SERVER)] * 12)
+    before = done(world.walk())
+    began_s = world.clock.monotonic_s()
+
+    wants = asked_again(world, world.settled, before)
+
+    assert [want.has_failed for want in wants] == [True] * 6
+    assert world.clock.monotonic_s() - began_s >= 1 + 2 + 4 + 8 + 16
+
+
+@pytest.mark.parametrize(
+    ("what", "state"),
+    [
+        (reply(kind=FailureKind.REJECTED), OutcomeState.FAILED),
+        (reply(BAD), OutcomeState.INVALID),
+        (reply(), OutcomeState.VALID),
+    ],
+)
+def test_what_ended_otherwise_is_a_witness_when_asked_again(
+    world: World, what: Reply, state: OutcomeState
+) -> None:
+    """A refused request was mended: that says nothing of the server."""
+    world.replies = deque([what])
+    before = done(world.walk(max_requests=1))
+    assert before.state is state
+
+    world.replies = deque([reply()])
+    wants = asked_again(world, world.settled, before)
+
+    assert [want.has_failed for want in wants] == [False]
+
+
+def test_an_item_that_killed_its_workers_is_a_witness_when_asked_again(
+    world: World,
+) -> None:
+    """Its last attempt has no end."""
     world.replies = deque([reply(), reply()])
-    before = dataclasses.replace(done(world.walk()), state=state)
+    before = done(world.walk())
+    before = dataclasses.replace(before, state=OutcomeState.FAILED)
 
-    world.walk(History(next_attempt=2, replaces=before))
+    wants = asked_again(world, world.begun, before)
 
-    is_failed = state is OutcomeState.FAILED
-    assert [want.has_failed for want in wants] == [False, is_failed]
+    assert [want.has_failed for want in wants] == [False]
 
 
 def test_a_refused_request_fails_its_item_at_once(world: World) -> None:

@@ -70,6 +70,7 @@ class World:
     store_fails_at: str | None = None
     forgives: bool = False
     refusal: Refusal | None = None
+    on_reserve: Callable[[Any], None] = lambda _want: None
     stored: tuple[Attempt, bytes] | None = None
     worst_usd: Decimal | None = Decimal("0.01")
     cannot_ask: bool = False
@@ -110,6 +111,7 @@ class World:
     def reserve(self, want: Any, _stop: threading.Event) -> Any:
         """Leave at once, or a refusal."""
         self.log.append("reserve")
+        self.on_reserve(want)
         return self.refusal or want
 
     def is_fresh(self, _permit: Any) -> bool:
@@ -146,6 +148,7 @@ class World:
             FailureKind.TIMEOUT,
             FailureKind.CUT,
             FailureKind.GARBLED,
+            FailureKind.REJECTED,
         )
 
     def forgiven(self, times: list[float]) -> list[float]:
