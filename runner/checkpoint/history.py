@@ -32,7 +32,7 @@ class History:
     answers: int = 0
     """Answers that count against the item, all of them judged not valid."""
     failures: int = 0
-    """Failures that count against the item."""
+    """Failures that count against the item: those its last request knew of."""
     usage: Usage | None = field(default_factory=Usage)
     """Sum over its answers; None as soon as one did not say."""
     cost_usd: Decimal | None = Decimal(0)
@@ -215,8 +215,9 @@ def _with(history: History, attempt: Attempt, *, counts: bool) -> History:
     history = _judged(replace(history, requests=history.requests + 1))
     history = told(history, attempt)
     if counts:
-        failed = int(attempt.failure is not None and attempt.failure_counts)
-        history = replace(history, failures=attempt.failures_before + failed)
+        # Its own failure is not among them: an outage may have been seen right after,
+        # which excuses it, and the session may have ended then.
+        history = replace(history, failures=attempt.failures_before)
     return _answered(history, attempt, counts=counts) if attempt.is_answer else history
 
 

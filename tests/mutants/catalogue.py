@@ -338,6 +338,13 @@ MUTANTS = (
         "limiter/test_limiter_breaker.py",
     ),
     _one(
+        "a session's last failure counts in the next one",
+        "checkpoint/history.py",
+        "failures=attempt.failures_before)",
+        "failures=attempt.failures_before + int(attempt.failure_counts))",
+        "worker/test_walk_of_an_item.py",
+    ),
+    _one(
         "items that are asked again wait no longer than others",
         "worker/walk.py",
         "            is_alone=self._past.server_failed_it\n",

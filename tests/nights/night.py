@@ -108,6 +108,7 @@ class Night:
         machine.session = session
         machine.supervisor = process = Process(f"supervisor {session}")
         machine.supervisor_died_s = self._drained_s = None
+        machine.signals = None  # nobody listens before the session does
 
         def supervise() -> None:
             wishes = Wishes()

@@ -493,6 +493,23 @@ def test_failures_so_far_are_written_into_the_next_attempt(world: World) -> None
 
     assert [attempt.failures_before for attempt in world.begun] == [1, 2, 3]
     assert [attempt.failure_counts for attempt in world.settled] == [True, True, False]
+    assert history_of(world.settled).failures == 3
+
+
+def test_resuming_into_an_outage_again_and_again_fails_no_item(world: World) -> None:
+    """The first one asked fails before the others tell that it is the server."""
+    sent: list[Attempt] = []
+    for _session in range(9):
+        world.replies = deque([reply(kind=FailureKind.SERVER)])
+        world.stops_at_call = True
+        past = history_of(sent)
+
+        assert world.walk(past).outcome is None
+
+        assert past.failures == 0
+        sent += world.settled[len(sent) :]
+        world.stop.clear()
+    assert len(sent) == 9
 
 
 def test_a_lone_surrogate_in_an_answer_is_exported_as_an_escape(world: World) -> None:
