@@ -51,7 +51,7 @@ class History:
     replaces: Outcome | None = None
     """The outcome that a retry is to replace."""
     server_failed_it: bool = False
-    """And that it is to replace because the server failed at it."""
+    """That outcome came of requests that failed, while others were answered."""
 
     def to_json(self) -> JsonObject:
         """For the pipe to a worker."""

@@ -8,10 +8,10 @@ An outage needs two witnesses: failures in a row of at least two items, or one t
 cannot be an item's fault because it never left this machine, or silence while
 nobody else was answered. What one item alone is *told* (a 5xx) is that item's
 matter. Nor is an item a witness that failed before and saw others answered since:
-the sick items at the end of a run are no outage. Nor are a few that an earlier
-session failed, when they are asked again and told the same. A worker gives its
-failed item a rest and asks others first, so that in a real outage the second witness
-comes at once, with one thread too.
+the sick items at the end of a run are no outage. Nor are a few that the server failed
+at in an earlier session, when they are asked again and told the same. A worker gives
+its failed item a rest and asks others first, so that in a real outage the second
+witness comes at once, with one thread too.
 
 Floor: doors and rules. Pure state and arithmetic in integer nanoseconds. Knows the
 window's units.
@@ -165,7 +165,7 @@ class Breaker:
     def _says_nothing_new(self, what: Failed) -> bool:
         """Whether it is an item that failed before the streak, and failed again.
 
-        One that an earlier session failed is heard once.
+        One that the server failed at in an earlier session is heard once.
         """
         is_older = not self.streak or what.failed_before_ns < self.streak_ns
         is_known = what.failed_before_ns > 0 and (is_older or what.is_told_again)

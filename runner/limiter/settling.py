@@ -142,8 +142,8 @@ def counts(kind: FailureKind, want: Want, run: RunState) -> bool:
     """Whether a failure is held against its item, as the run stands now.
 
     Only while others succeed. Before the session's first answer nobody has, so all
-    that counts then is what one item alone is told, or one that was failed before:
-    asking these again must end too.
+    that counts then is what one item alone is told, or one that the server failed at
+    in an earlier session: asking these again must end too.
     """
     if kind in _NEVER_COUNTS:
         return False
